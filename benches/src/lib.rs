@@ -1,0 +1,1 @@
+//! Criterion benches, and the load and report benchmarks.

@@ -1,0 +1,75 @@
+//! Who is calling: extractors that turn the `X-API-KEY` header into a known user, or refuse.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::HeaderName;
+use http::request::Parts;
+use service::Problem;
+use uuid::Uuid;
+
+use crate::directory::Directory;
+use crate::model::{Role, User, Website};
+
+/// The header that carries the key.
+pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+
+/// A user with a valid key. Without one the request is answered with [`Problem::Unauthorized`].
+///
+/// A key that another process has made or revoked is known here within 2 s.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who it is.
+    pub user: Arc<User>,
+}
+
+impl Caller {
+    /// Whether the caller may do everything.
+    pub fn is_admin(&self) -> bool {
+        self.user.role == Role::Admin
+    }
+
+    /// Whether the website is the caller's business: an admin's always, a user's within the account.
+    pub fn may_see(&self, website: &Website) -> bool {
+        self.is_admin() || self.user.account_id == website.account_id
+    }
+
+    /// The website with this id. One of another account is as absent as one that does not exist.
+    pub fn website(&self, directory: &Directory, id: Uuid) -> Result<Arc<Website>, Problem> {
+        let snapshot = directory.snapshot();
+        let website = snapshot.website(id).filter(|website| self.may_see(website));
+        website.cloned().ok_or(Problem::NotFound("Website"))
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Directory>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let directory = Arc::<Directory>::from_ref(state);
+        let key = parts.headers.get(KEY_HEADER).and_then(|value| value.to_str().ok());
+        let user = key.and_then(|key| directory.snapshot().user_by_key(key));
+        user.map(|user| Self { user }).ok_or(Problem::Unauthorized)
+    }
+}
+
+/// A caller who is an admin. Anybody else with a key is answered with [`Problem::Forbidden`].
+#[derive(Debug, Clone)]
+pub struct Admin(pub Caller);
+
+impl<S> FromRequestParts<S> for Admin
+where
+    S: Send + Sync,
+    Arc<Directory>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.is_admin() { Ok(Self(caller)) } else { Err(Problem::Forbidden) }
+    }
+}

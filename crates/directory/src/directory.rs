@@ -1,0 +1,107 @@
+//! The directory itself: opened once per process, refreshed in the background, read without waiting.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use schema::store::StoreUrl;
+use service::{Clock, MasterKey, Stop};
+use tokio::sync::Mutex;
+
+use crate::bounds;
+use crate::error::DirectoryError;
+use crate::keys::{ApiKey, Sealer};
+use crate::snapshot::Snapshot;
+use crate::tables::{Fingerprint, Tables};
+
+/// Accounts, users, keys and websites, over the tables of one store.
+pub struct Directory {
+    pub(crate) tables: Tables,
+    pub(crate) sealer: Sealer,
+    pub(crate) first_key: ApiKey,
+    pub(crate) clock: Clock,
+    /// Held during a write, so that this process never races with itself.
+    pub(crate) writing: Mutex<()>,
+    snapshot: ArcSwap<Snapshot>,
+    /// What the snapshot was made from; held during a load, so that an older one never replaces a newer.
+    loaded: Mutex<Option<Fingerprint>>,
+}
+
+impl Directory {
+    /// Loads the first snapshot. The tables must be there ([`schema::migrate::up`]).
+    pub async fn open(
+        store: &StoreUrl,
+        master: &MasterKey,
+        clock: Clock,
+    ) -> Result<Arc<Self>, DirectoryError> {
+        let directory = Self {
+            tables: Tables::new(store),
+            sealer: Sealer::new(master),
+            first_key: ApiKey::of_bits(&master.derive("the first admin's api-key")),
+            clock,
+            writing: Mutex::new(()),
+            snapshot: ArcSwap::default(),
+            loaded: Mutex::new(None),
+        };
+        directory.refresh().await?;
+        Ok(Arc::new(directory))
+    }
+
+    /// What was last read. It does not change; ask again for something newer.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Reads the tables again if they have changed. On an error the last snapshot stays.
+    pub async fn refresh(&self) -> Result<(), DirectoryError> {
+        let mut loaded = self.loaded.lock().await;
+        // Asked first: a change during the load differs from it, and is loaded next time.
+        let fingerprint = self.tables.fingerprint().await?;
+        if *loaded == Some(fingerprint) {
+            return Ok(());
+        }
+        let (accounts, users, websites) =
+            tokio::try_join!(self.tables.accounts(), self.tables.users(), self.tables.websites())?;
+        self.snapshot.store(Arc::new(Snapshot::of_rows(accounts, users, websites)));
+        *loaded = Some(fingerprint);
+        Ok(())
+    }
+
+    /// Refreshes until it is stopped, so that changes of other processes are seen within 2 s. While the store is
+    /// away the last snapshot stays; each outage is logged once.
+    pub async fn keep_fresh(self: Arc<Self>, stop: Stop) {
+        let mut is_away = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(bounds::REFRESH_EVERY) => {}
+            }
+            let refreshed = tokio::select! {
+                () = stop.cancelled() => return,
+                refreshed = self.refresh() => refreshed,
+            };
+            match &refreshed {
+                Ok(()) if is_away => tracing::info!("The directory can be read again."),
+                Err(error) if !is_away => {
+                    let cause = service::problem::chain(error);
+                    tracing::warn!(cause, "The directory cannot be read; the last snapshot is kept.");
+                }
+                _ => {}
+            }
+            is_away = refreshed.is_err();
+        }
+    }
+
+    /// After a write: what was written is to be seen at once. The write stands even when this fails.
+    pub(crate) async fn see_own_write(&self) {
+        if let Err(error) = self.refresh().await {
+            let cause = service::problem::chain(&error);
+            tracing::warn!(cause, "A change was written but could not be read back yet.");
+        }
+    }
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! Bodies with bounds: read whole, at most so many bytes, refused in the surface's words.
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// A request's body of at most `LIMIT` bytes, whatever its content type.
+pub struct Bounded<const LIMIT: usize>(pub Bytes);
+
+/// A JSON body of at most `LIMIT` bytes. The content type is not asked: what parses is JSON.
+pub struct Json<T, const LIMIT: usize>(pub T);
+
+impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for Bounded<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        read_body(request.into_body(), LIMIT).await.map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let body = read_body(request.into_body(), LIMIT).await?;
+        parse_json(&body).map(Self)
+    }
+}
+
+/// Reads a body of at most `limit` bytes.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, limit).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            if error.is::<http_body_util::LengthLimitError>() {
+                return Problem::TooLarge { limit };
+            }
+            cause = error.source();
+        }
+        Problem::body("The body could not be read.")
+    })
+}
+
+/// Parses JSON; the refusal names the field that is wrong and quotes nothing of ours.
+pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // The second reading, which follows the fields, is paid only by bodies that are refused.
+    serde_json::from_slice(body).map_err(|error| explain::<T>(body, &error))
+}
+
+fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
+    use serde_json::error::Category;
+
+    match error.classify() {
+        Category::Eof => Problem::body("The body is not complete JSON."),
+        Category::Syntax | Category::Io => Problem::body(format!("Malformed JSON: {error}.")),
+        Category::Data => {
+            let reader = &mut serde_json::Deserializer::from_slice(body);
+            let Err(error) = serde_path_to_error::deserialize::<_, T>(reader) else {
+                return Problem::body("The body is not as documented.");
+            };
+            let path = error.path().to_string();
+            let what = error.into_inner().to_string();
+            let what = what.split(" at line ").next().unwrap_or_default().to_owned();
+            if path == "." {
+                return Problem::body(format!("Invalid body: {what}."));
+            }
+            Problem::Invalid {
+                message: format!("Invalid `{path}`: {what}.").into(),
+                field: Some(path.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Sample {
+        #[allow(dead_code)]
+        screen: Option<Vec<u8>>,
+    }
+
+    #[test]
+    fn a_wrong_type_is_refused_by_its_field() {
+        let problem = parse_json::<Sample>(br#"{"screen":[1,"x"]}"#).unwrap_err();
+        assert_eq!(problem.to_string(), "Invalid `screen[1]`: invalid type: string \"x\", expected u8.");
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_as_a_whole() {
+        for body in [&b"{"[..], b"", b"[1]", b"\xff", b"{\"screen\":}"] {
+            assert!(
+                matches!(parse_json::<Sample>(body), Err(Problem::Invalid { field: None, .. })),
+                "{body:?}"
+            );
+        }
+    }
+}

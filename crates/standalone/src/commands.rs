@@ -1,0 +1,81 @@
+//! The small commands: `footfall migrate` and `footfall website`.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use reqwest::Method;
+use schema::migrate;
+use serde_json::{Value, json};
+
+use crate::remote::{Remote, RemoteArgs, RemoteWebsite};
+use crate::serve;
+
+/// What to do with the schema.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MigrateCommand {
+    /// Run what has not run yet.
+    Up,
+    /// List every migration and its state.
+    Status,
+}
+
+/// What to do with websites.
+#[derive(Debug, Subcommand)]
+pub enum WebsiteCommand {
+    /// Add a website and print its snippet.
+    Add {
+        /// The domain, such as example.com.
+        domain: String,
+        /// The IANA time zone of its days, such as Europe/Helsinki.
+        #[arg(long, default_value = "UTC")]
+        timezone: String,
+    },
+    /// List the websites.
+    List,
+}
+
+/// `footfall migrate`: on `FOOTFALL_CLICKHOUSE_URL`, else on the embedded ClickHouse of the data folder.
+pub async fn migrate(command: MigrateCommand, data: &Path) -> anyhow::Result<()> {
+    let (store, engine) = serve::store(data).await?;
+    let outcome = match command {
+        MigrateCommand::Up => migrate::up(&store).await.map(|ran| match ran.len() {
+            0 => println!("The database is up to date."),
+            count => println!("{count} migrations were applied: {}.", ran.join(", ")),
+        }),
+        MigrateCommand::Status => migrate::status(&store).await.map(|states| {
+            for (name, state) in states {
+                println!("{name:<28} {}", state.as_str());
+            }
+        }),
+    };
+    if let Some(engine) = engine {
+        engine.stop().await?;
+    }
+    Ok(outcome?)
+}
+
+/// `footfall website`.
+pub async fn website(command: WebsiteCommand, remote: &RemoteArgs) -> anyhow::Result<()> {
+    let server = remote.server.trim_end_matches('/');
+    let remote = Remote::new(remote)?;
+    match command {
+        WebsiteCommand::Add { domain, timezone } => {
+            let body = json!({ "domain": domain, "timezone": timezone });
+            let added: RemoteWebsite = remote.ask(Method::POST, "/api/v1/websites", Some(body)).await?;
+            println!(
+                "{} was added. Its snippet:\n\n    {}",
+                added.domain,
+                serve::snippet(server, &added.id.to_string())
+            );
+        }
+        WebsiteCommand::List => {
+            let websites: Vec<Value> = remote.ask(Method::GET, "/api/v1/websites", None).await?;
+            for website in websites {
+                let text =
+                    |name: &str| website.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                println!("{}  {:<32} {}", text("id"), text("domain"), text("timezone"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! `footfall`: columnar web analytics in one process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use standalone::commands::{self, MigrateCommand, WebsiteCommand};
+use standalone::import::{self, ImportArgs};
+use standalone::remote::RemoteArgs;
+use standalone::serve::{self, ServeArgs};
+
+/// Footfall: web analytics where every accepted event counts exactly once.
+///
+/// Start it with `footfall serve` (or just `footfall`): it brings its own ClickHouse, makes a first website and an
+/// admin key, and prints the snippet to put into your pages. Then open your page, and ask for a report.
+#[derive(Parser)]
+#[command(name = "footfall", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start Footfall on this machine (the default).
+    Serve(ServeArgs),
+    /// Import an access log or NDJSON events into a website of a running Footfall.
+    ///
+    /// Returns when everything is loaded and visible in reports. Run again after an interruption, it counts every
+    /// event once.
+    Import(ImportArgs),
+    /// Bring the database's tables up to date, or say how they stand.
+    Migrate(MigrateArgs),
+    /// Add or list websites of a running Footfall.
+    Website(WebsiteArgs),
+    /// The embedded ClickHouse's own process; `serve` starts it.
+    #[command(hide = true, disable_help_flag = true)]
+    Engine {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Args)]
+struct MigrateArgs {
+    #[command(subcommand)]
+    command: MigrateCommand,
+    /// The folder of the embedded ClickHouse, when FOOTFALL_CLICKHOUSE_URL is not set.
+    #[arg(long, env = "FOOTFALL_DATA", default_value = "data", global = true)]
+    data: PathBuf,
+}
+
+#[derive(Args)]
+struct WebsiteArgs {
+    #[command(subcommand)]
+    command: WebsiteCommand,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let command = match cli.command {
+        // The engine's process has no runtime and no settings of ours.
+        Some(Command::Engine { args }) => return sandbox::engine_child_main(args),
+        Some(command) => command,
+        None => Command::Serve(cli.serve),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("footfall: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("footfall: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    service::telemetry::init()?;
+    // The TLS of an https store or server; a second installation is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Import(args) => import::run(args).await,
+        Command::Migrate(args) => {
+            commands::migrate(args.command, &args.data).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Website(args) => {
+            commands::website(args.command, &args.remote).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Engine { .. } => Ok(ExitCode::FAILURE),
+    }
+}

@@ -1,0 +1,174 @@
+//! `footfall serve`: the house on one port, and what a newcomer needs to see.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use directory::{Directory, NewWebsite, Website};
+use sandbox::{ChildCommand, Engine, EngineOptions};
+use schema::store::StoreUrl;
+use service::{MasterKey, Stop, stop};
+use tokio::net::TcpListener;
+
+use crate::house::{House, HouseConfig};
+
+/// The domain of the website that a first start makes, so that there is one to try things with.
+const FIRST_WEBSITE: &str = "localhost";
+
+/// A user agent for the pasted lines: curl's own is a bot's, and would be flagged.
+const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0";
+
+/// Where to run.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The folder that holds everything: the database, the journal, the master key.
+    #[arg(long, env = "FOOTFALL_DATA", default_value = "data")]
+    pub data: PathBuf,
+    /// The port of the tracker, the collector and the API.
+    #[arg(long, env = "FOOTFALL_PORT", default_value_t = 8000)]
+    pub port: u16,
+}
+
+/// Serves until a signal comes.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&args.data)
+        .with_context(|| format!("the data folder {} cannot be made", args.data.display()))?;
+    // Taken first: a port that is in use should not cost the start of a database.
+    let address = SocketAddr::from(([0, 0, 0, 0], args.port));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("port {} cannot be listened on; choose another with --port", args.port))?;
+    let port = listener.local_addr()?.port();
+    let master = master_key(&args.data)?;
+    let stop = stop::on_signal();
+    let (store, engine) = store(&args.data).await?;
+
+    let served = serve_house(HouseConfig::from_env(store, master, &args.data)?, listener, port, stop).await;
+    if let Some(engine) = engine {
+        engine.stop().await?;
+    }
+    served
+}
+
+async fn serve_house(
+    config: HouseConfig,
+    listener: TcpListener,
+    port: u16,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let house = House::open(config, stop.clone()).await?;
+    let given = service::config::read::<String>(directory::ADMIN_KEY_VARIABLE)?;
+    let fresh_key = house.directory.bootstrap_admin(given.as_deref()).await?.map(|key| key.to_string());
+    let website = first_website(&house.directory).await?;
+    println!("{}", welcome(port, fresh_key.as_deref(), &website));
+    service::serve::serve(house.router.clone(), listener, stop.clone()).await?;
+    // The listener may also end by itself; the workers are told either way.
+    stop.cancel();
+    house.close().await;
+    Ok(())
+}
+
+/// The store that `FOOTFALL_CLICKHOUSE_URL` names; else the embedded engine on the data folder, started now.
+pub async fn store(data: &Path) -> anyhow::Result<(StoreUrl, Option<Engine>)> {
+    if let Some(store) = service::config::read::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")? {
+        return Ok((store, None));
+    }
+    let options = EngineOptions::new(data.join("clickhouse"), ChildCommand::current_exe(["engine"])?);
+    let engine = Engine::start(options).await?;
+    Ok((StoreUrl::parse(&engine.http_url())?, Some(engine)))
+}
+
+/// `FOOTFALL_MASTER_KEY`, else the key in the data folder, made at the first start.
+fn master_key(data: &Path) -> anyhow::Result<MasterKey> {
+    if let Some(key) = service::config::read::<MasterKey>("FOOTFALL_MASTER_KEY")? {
+        return Ok(key);
+    }
+    let path = data.join("master.key");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            MasterKey::parse(&text).with_context(|| format!("{} does not hold a master key", path.display()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = MasterKey::generate()?;
+            write_secret(&path, key.to_base64().as_bytes())
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+            Ok(key)
+        }
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_secret(path: &Path, secret: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let draft = path.with_extension("draft");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(secret)?;
+    file.sync_all()?;
+    std::fs::rename(draft, path)
+}
+
+/// The website that a first start makes; afterwards the oldest one.
+async fn first_website(directory: &Arc<Directory>) -> anyhow::Result<Arc<Website>> {
+    let oldest = directory
+        .snapshot()
+        .websites()
+        .iter()
+        .min_by_key(|website| (website.created_at, website.id))
+        .cloned();
+    match oldest {
+        Some(website) => Ok(website),
+        None => Ok(directory
+            .add_website(NewWebsite {
+                account_id: directory::DEFAULT_ACCOUNT,
+                domain: FIRST_WEBSITE.to_owned(),
+                content_groups: Vec::new(),
+                excluded_ips: Vec::new(),
+                timezone: None,
+            })
+            .await?),
+    }
+}
+
+/// The tag to put into a website's pages.
+pub fn snippet(server: &str, website_id: &str) -> String {
+    format!(r#"<script defer data-id="{website_id}" src="{server}/js/tracker.js"></script>"#)
+}
+
+fn welcome(port: u16, fresh_key: Option<&str>, website: &Website) -> String {
+    let server = format!("http://localhost:{port}");
+    let (id, domain) = (website.id, &website.domain);
+    let snippet = snippet(&server, &id.to_string());
+    let (key_line, key) = match fresh_key {
+        Some(key) => (format!("{key}   (shown only now: keep it)"), key.to_owned()),
+        None => (
+            "shown at the first start; set FOOTFALL_ADMIN_KEY to replace it".to_owned(),
+            "$FOOTFALL_KEY".to_owned(),
+        ),
+    };
+    format!(
+        r#"
+Footfall is running.
+
+  URL        {server}
+  Admin key  {key_line}
+  Website    {domain}  {id}
+
+Put this into the pages of {domain}:
+
+  {snippet}
+
+Try it:
+
+  curl -i -A "{AGENT}" -H "Content-Type: application/json" -d '{{"website_id":"{id}","event_type":"page_view","url":"http://{domain}/hello","path":"/hello"}}' {server}/api/v1/collect
+  curl -H "X-API-KEY: {key}" "{server}/api/v1/reports/summary?website_id={id}&period=today"
+  curl -H "X-API-KEY: {key}" "{server}/api/v1/reports/pages?website_id={id}&period=today"
+"#
+    )
+}

@@ -1,0 +1,96 @@
+//! The collector: a hit is enriched, appended to the stream, and answered when the stream says that it is durable.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use directory::{Directory, Website};
+use service::Problem;
+use uuid::Uuid;
+
+use crate::enrich::salts::SaltError;
+use crate::enrich::{Enriched, Enricher};
+use crate::hit::Hit;
+use crate::stream::{Record, Stream, StreamError};
+
+/// Seconds after which a caller may try again what the stream could not take.
+const RETRY_AFTER: u64 = 5;
+
+/// How a stored event will count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// In every report.
+    Counted,
+    /// As a bot: only where bots are asked for.
+    Bot,
+    /// Never: the website excludes its address.
+    Excluded,
+}
+
+/// Takes hits from every surface.
+pub struct Collector {
+    directory: Arc<Directory>,
+    enricher: Enricher,
+    stream: Arc<dyn Stream>,
+}
+
+impl Collector {
+    /// A collector of the directory's websites that writes to this stream.
+    pub fn new(directory: Arc<Directory>, enricher: Enricher, stream: Arc<dyn Stream>) -> Self {
+        Self { directory, enricher, stream }
+    }
+
+    /// The directory that says which websites there are.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// The stream that events go to.
+    pub fn stream(&self) -> &Arc<dyn Stream> {
+        &self.stream
+    }
+
+    /// A website, if there is one of this id.
+    pub fn website(&self, id: Uuid) -> Option<Arc<Website>> {
+        self.directory.snapshot().website(id).cloned()
+    }
+
+    /// Takes one hit. `Ok` means that it is durable.
+    pub async fn accept(&self, hit: Hit) -> Result<Accepted, Problem> {
+        let mut taken = self.accept_all(vec![hit]).await?;
+        taken.pop().unwrap_or_else(|| Err(Problem::internal("the stream gave no answer")))
+    }
+
+    /// Takes hits in order: one answer each. `Err` as a whole: nothing was appended.
+    pub async fn accept_all(&self, hits: Vec<Hit>) -> Result<Vec<Result<Accepted, Problem>>, Problem> {
+        let mut records = Vec::with_capacity(hits.len());
+        let mut verdicts = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let Enriched { event, partition } = self.enricher.enrich(hit).await.map_err(no_salt)?;
+            verdicts.push(if event.excluded {
+                Accepted::Excluded
+            } else if event.is_bot() {
+                Accepted::Bot
+            } else {
+                Accepted::Counted
+            });
+            records.push(Record { partition, payload: Bytes::from(event.to_bytes()) });
+        }
+        let appended = self.stream.append(records).await;
+        Ok(verdicts
+            .into_iter()
+            .zip(appended)
+            .map(|(verdict, appended)| appended.map(|_| verdict).map_err(not_appended))
+            .collect())
+    }
+}
+
+fn no_salt(error: SaltError) -> Problem {
+    Problem::Unavailable { retry_after: RETRY_AFTER, cause: Some(error.into()) }
+}
+
+fn not_appended(error: StreamError) -> Problem {
+    match error {
+        StreamError::TooLarge => Problem::TooLarge { limit: crate::bounds::COLLECT_BODY },
+        error => Problem::Unavailable { retry_after: RETRY_AFTER, cause: Some(error.into()) },
+    }
+}

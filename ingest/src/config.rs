@@ -1,0 +1,128 @@
+//! The settings of the way in, one struct per concern, and how the parts are put together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use directory::Directory;
+use schema::store::StoreUrl;
+use service::client_address::TrustedProxies;
+use service::config::{self, ConfigError, Rate};
+use service::limits::Limiter;
+use service::{Clock, MasterKey, Stop};
+
+use crate::collect::Collector;
+use crate::enrich::Enricher;
+use crate::enrich::locate::Atlas;
+use crate::enrich::pseudonymise::Pseudonymiser;
+use crate::enrich::salts::Salts;
+use crate::stream::Stream;
+use crate::stream::journal::{Journal, JournalOptions};
+use crate::stream::kafka::{Kafka, KafkaOptions};
+use crate::surfaces::App;
+
+/// Which stream, and where.
+#[derive(Debug, Clone)]
+pub struct StreamConfig {
+    /// `FOOTFALL_KAFKA`: brokers as `host:port,…`; unset: the journal.
+    pub kafka: Option<String>,
+    /// `FOOTFALL_PARTITIONS`: how many partitions a new stream gets. Default 4.
+    pub partitions: u32,
+    /// The journal's folder.
+    pub journal: PathBuf,
+}
+
+impl StreamConfig {
+    /// Reads the environment; the journal lies in `data`.
+    pub fn from_env(data: &std::path::Path) -> Result<Self, ConfigError> {
+        const PARTITIONS: &str = "FOOTFALL_PARTITIONS";
+        let partitions = config::read(PARTITIONS)?.unwrap_or(4);
+        if !(1..=1024).contains(&partitions) {
+            return Err(ConfigError {
+                name: PARTITIONS,
+                reason: "expected a number from 1 to 1024".to_owned(),
+            });
+        }
+        Ok(Self { kafka: config::read("FOOTFALL_KAFKA")?, partitions, journal: data.join("journal") })
+    }
+
+    /// Opens the stream.
+    pub async fn open(&self) -> anyhow::Result<Arc<dyn Stream>> {
+        Ok(match &self.kafka {
+            Some(brokers) => Kafka::open(KafkaOptions::new(brokers, self.partitions))
+                .await
+                .context("Kafka could not be opened")?,
+            None => {
+                let options = JournalOptions::new(&self.journal, self.partitions);
+                let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
+                opened.context("the journal could not be opened")?
+            }
+        })
+    }
+}
+
+/// What collectors need.
+#[derive(Debug, Clone)]
+pub struct CollectConfig {
+    /// `FOOTFALL_COLLECT_LIMIT`: requests per client address. Default `10/10s`, as published.
+    pub limit: Rate,
+    /// `FOOTFALL_TRUSTED_PROXIES`: whose forwarded addresses are believed. Default: nobody's.
+    pub proxies: TrustedProxies,
+    /// `FOOTFALL_GEOIP`: a MaxMind country or city database; unset: places are not known.
+    pub geoip: Option<PathBuf>,
+}
+
+impl Default for CollectConfig {
+    fn default() -> Self {
+        Self { limit: Rate::per_seconds(10, 10), proxies: TrustedProxies::default(), geoip: None }
+    }
+}
+
+impl CollectConfig {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let default = Self::default();
+        Ok(Self {
+            limit: config::read("FOOTFALL_COLLECT_LIMIT")?.unwrap_or(default.limit),
+            proxies: config::read("FOOTFALL_TRUSTED_PROXIES")?.unwrap_or_default(),
+            geoip: config::read("FOOTFALL_GEOIP")?,
+        })
+    }
+}
+
+/// Everything that the collect role is made of.
+pub struct Parts {
+    /// The store.
+    pub store: StoreUrl,
+    /// The master key.
+    pub master: MasterKey,
+    /// The directory, kept fresh by the caller.
+    pub directory: Arc<Directory>,
+    /// The stream.
+    pub stream: Arc<dyn Stream>,
+    /// The time.
+    pub clock: Clock,
+    /// The end.
+    pub stop: Stop,
+}
+
+/// Puts the collect role together and starts tending the salts. The result's router is [`crate::surfaces::router`].
+pub fn build(parts: Parts, config: CollectConfig) -> anyhow::Result<App> {
+    let atlas = match &config.geoip {
+        Some(path) => Atlas::open(path).context("FOOTFALL_GEOIP")?,
+        None => Atlas::empty(),
+    };
+    let client = parts.store.client();
+    let salts = Salts::new(client.clone(), &parts.master, parts.clock.clone());
+    tokio::spawn(Arc::clone(&salts).tend(parts.stop.clone()));
+    let pseudonymiser = Pseudonymiser::new(salts, &parts.master, parts.stream.partitions());
+    let enricher = Enricher::new(pseudonymiser, Arc::new(atlas));
+    Ok(App {
+        collector: Arc::new(Collector::new(parts.directory, enricher, parts.stream)),
+        collect_limit: Arc::new(Limiter::new(config.limit)),
+        proxies: Arc::new(config.proxies),
+        clock: parts.clock,
+        store: client,
+        stop: parts.stop,
+    })
+}

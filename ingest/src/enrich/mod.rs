@@ -1,0 +1,173 @@
+//! A hit becomes an event: admit · locate · recognise · attribute · pseudonymise · group.
+//!
+//! The steps are pure look-ups, apart from the salt of the day, which all collectors share through the store. What
+//! comes out has no address and no user id any more, and knows the partition that its person's events share.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Utc};
+use chrono_tz::Tz;
+use schema::Event;
+use schema::event::{CUSTOM, PAGE_VIEW, TYPES, VERSION};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::hit::Hit;
+use crate::load::sessionise::SESSION_GAP_MS;
+
+pub mod attribute;
+pub mod locate;
+pub mod pseudonymise;
+pub mod recognise;
+pub mod salts;
+
+use locate::Atlas;
+use pseudonymise::Pseudonymiser;
+use salts::SaltError;
+
+/// An event with the partition that its person's events share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enriched {
+    /// What goes into the stream.
+    pub event: Event,
+    /// Where it goes.
+    pub partition: u32,
+}
+
+/// Everything the steps look things up in.
+pub struct Enricher {
+    pseudonymiser: Pseudonymiser,
+    atlas: Arc<Atlas>,
+}
+
+impl Enricher {
+    /// An enricher that uses these salts and secrets, and this geo database.
+    pub fn new(pseudonymiser: Pseudonymiser, atlas: Arc<Atlas>) -> Self {
+        Self { pseudonymiser, atlas }
+    }
+
+    /// Runs all steps.
+    pub async fn enrich(&self, hit: Hit) -> Result<Enriched, SaltError> {
+        let (day, bridges) = local_day(hit.time, hit.website.timezone);
+        let pseudonym = self.pseudonymiser.pseudonym(&hit, day, bridges).await?;
+        let place = hit.address.map(|address| self.atlas.place(address)).unwrap_or_default();
+        let agent = recognise::agent(&hit.user_agent);
+        let attribution = attribute::attribute(&hit);
+        let (event_type, event_name) = name(&hit);
+        let bot_reason = recognise::bot_reason(&hit.user_agent, attribution.is_spam).unwrap_or_default();
+        let excluded = hit.address.is_some_and(|address| hit.website.excluded_ips.contains(address));
+        let event = Event {
+            version: VERSION,
+            website: Some(hit.website.id.into()),
+            day,
+            time_ms: hit.time,
+            received_ms: hit.received_at,
+            event_type,
+            event_name,
+            hostname: hit.url.host_str().unwrap_or_default().to_owned(),
+            content_group: hit.website.content_groups.of(&hit.path).unwrap_or_default().to_owned(),
+            path: hit.path,
+            visitor_id: pseudonym.visitor,
+            identified: pseudonym.identified,
+            person: 0,
+            previous_person: pseudonym.previous.unwrap_or_default(),
+            referrer: attribution.referrer,
+            channel: attribution.channel.to_owned(),
+            utm_source: attribution.utm_source,
+            utm_medium: attribution.utm_medium,
+            utm_campaign: attribution.utm_campaign,
+            utm_term: attribution.utm_term,
+            utm_content: attribution.utm_content,
+            device_type: agent.device_type.to_owned(),
+            browser: agent.browser.to_owned(),
+            os: agent.os.to_owned(),
+            screen: recognise::screen_bucket(hit.screen_width).to_owned(),
+            country: place.country,
+            region: place.region,
+            city: place.city,
+            language: hit.accept_language.as_deref().map(primary_language).unwrap_or_default(),
+            properties: hit
+                .properties
+                .filter(|properties| !properties.is_empty())
+                .map(|properties| serde_json::Value::Object(properties).to_string())
+                .unwrap_or_default(),
+            bot_reason: bot_reason.to_owned(),
+            excluded,
+            event_id: hit.event_id.as_deref().map(|id| event_key(id).into()),
+        };
+        Ok(Enriched { event, partition: pseudonym.partition })
+    }
+}
+
+/// The site-local day of an instant, and whether a session of the day before may reach to it.
+pub fn local_day(time: i64, zone: Tz) -> (i32, bool) {
+    let date = local_date(time, zone);
+    (days_since_epoch(date), local_date(time - SESSION_GAP_MS, zone) != date)
+}
+
+fn local_date(time: i64, zone: Tz) -> NaiveDate {
+    let utc: DateTime<Utc> = Utc.timestamp_millis_opt(time).single().unwrap_or_default();
+    utc.with_timezone(&zone).date_naive()
+}
+
+fn days_since_epoch(date: NaiveDate) -> i32 {
+    date.num_days_from_ce() - NaiveDate::default().num_days_from_ce()
+}
+
+/// The stored type and the custom event's name.
+fn name(hit: &Hit) -> (String, String) {
+    let known = TYPES.contains(&hit.event_type.as_str());
+    if known && hit.event_type != CUSTOM {
+        debug_assert!(TYPES.contains(&PAGE_VIEW));
+        return (hit.event_type.clone(), String::new());
+    }
+    let property = || {
+        let name = hit.properties.as_ref()?.get("name")?.as_str()?;
+        (!name.is_empty() && name.len() <= crate::bounds::NAME).then(|| name.to_owned())
+    };
+    let name = hit
+        .event_name
+        .clone()
+        .filter(|name| !name.is_empty())
+        .or_else(property)
+        .unwrap_or_else(|| if known { CUSTOM.to_owned() } else { hit.event_type.clone() });
+    (CUSTOM.to_owned(), name)
+}
+
+/// The first language of `Accept-Language`, lower case, without weight and region: `de-AT,de;q=0.9` is `de`.
+fn primary_language(accepted: &str) -> String {
+    let first = accepted.split([',', ';', '-', '_']).next().unwrap_or_default().trim();
+    let plausible = (2..=3).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if plausible { first.to_ascii_lowercase() } else { String::new() }
+}
+
+/// A caller's event id as 128 bits.
+fn event_key(id: &str) -> Uuid {
+    let hash: [u8; 32] = Sha256::digest(id.as_bytes()).into();
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&hash[..16]);
+    Uuid::from_bytes(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_the_calendar_day_at_the_website() {
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
+        let day = |text: &str| days_since_epoch(text.parse().unwrap());
+        let kolkata = chrono_tz::Asia::Kolkata;
+        assert_eq!(local_day(at("2026-02-28T18:29:59.999Z"), kolkata), (day("2026-02-28"), false));
+        assert_eq!(local_day(at("2026-02-28T18:30:00.000Z"), kolkata), (day("2026-03-01"), true));
+        assert_eq!(local_day(at("2026-02-28T18:59:59.999Z"), kolkata), (day("2026-03-01"), true));
+        assert_eq!(local_day(at("2026-02-28T19:00:00.000Z"), kolkata), (day("2026-03-01"), false));
+    }
+
+    #[test]
+    fn a_language_is_the_first_ones_primary_tag() {
+        assert_eq!(primary_language("de-AT,de;q=0.9,en;q=0.8"), "de");
+        assert_eq!(primary_language("EN"), "en");
+        assert_eq!(primary_language("*"), "");
+    }
+}

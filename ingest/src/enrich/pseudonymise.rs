@@ -1,0 +1,85 @@
+//! Who it was, without saying who: the visitor's hash under the day's salt, and the partition.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use service::MasterKey;
+use service::secrets::{first_64_bits, keyed_hash};
+use zeroize::Zeroizing;
+
+use super::salts::{SaltError, Salts};
+use crate::hit::Hit;
+
+/// What is kept of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pseudonym {
+    /// The visitor.
+    pub visitor: u64,
+    /// True when the caller named the user.
+    pub identified: bool,
+    /// The same person's key on the day before, when a session may reach over midnight.
+    pub previous: Option<u64>,
+    /// Where the person's events go.
+    pub partition: u32,
+}
+
+/// The secrets behind pseudonyms. Each has one purpose.
+pub struct Pseudonymiser {
+    salts: Arc<Salts>,
+    users: Zeroizing<[u8; 32]>,
+    placement: Zeroizing<[u8; 32]>,
+    partitions: u32,
+}
+
+impl Pseudonymiser {
+    /// A pseudonymiser over the shared salts, for a stream of so many partitions.
+    pub fn new(salts: Arc<Salts>, master: &MasterKey, partitions: u32) -> Self {
+        Self {
+            salts,
+            users: master.derive("identified visitors"),
+            placement: master.derive("partitions"),
+            partitions: partitions.max(1),
+        }
+    }
+
+    /// The pseudonym of a hit's person on a site-local day. `bridges`: a session of the day before may reach to it.
+    pub async fn pseudonym(&self, hit: &Hit, day: i32, bridges: bool) -> Result<Pseudonym, SaltError> {
+        let website = hit.website.id.as_bytes().as_slice();
+        if let Some(user) = hit.user_id.as_deref().filter(|user| !user.is_empty()) {
+            let parts = [website, user.as_bytes()];
+            let visitor = identifier(self.users.as_slice(), &parts);
+            return Ok(Pseudonym {
+                visitor,
+                identified: true,
+                previous: bridges.then_some(visitor),
+                partition: self.partition(&parts),
+            });
+        }
+        let address = address_bytes(hit.address);
+        let parts = [address.as_slice(), hit.user_agent.as_bytes(), website];
+        let visitor = identifier(self.salts.of(day).await?.bytes(), &parts);
+        let previous =
+            if bridges { Some(identifier(self.salts.of(day - 1).await?.bytes(), &parts)) } else { None };
+        Ok(Pseudonym { visitor, identified: false, previous, partition: self.partition(&parts) })
+    }
+
+    /// The partition of a person: a keyed hash under a secret that is used for nothing else, and that outlives the
+    /// day's salt, so that a person stays in one partition. The hash itself is not stored.
+    fn partition(&self, parts: &[&[u8]]) -> u32 {
+        (first_64_bits(&keyed_hash(self.placement.as_slice(), parts)) % u64::from(self.partitions)) as u32
+    }
+}
+
+/// 64 bits that are never 0, which means nobody.
+fn identifier(key: &[u8], parts: &[&[u8]]) -> u64 {
+    first_64_bits(&keyed_hash(key, parts)).max(1)
+}
+
+/// An address in its shortest form, so that an IPv4 client is the same one over either kind of socket.
+fn address_bytes(address: Option<IpAddr>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.octets().to_vec(),
+        Some(IpAddr::V6(address)) => address.octets().to_vec(),
+        None => Vec::new(),
+    })
+}

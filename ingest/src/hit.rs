@@ -1,0 +1,54 @@
+//! A hit: what was received, before anything is known about it. It has an address; an [`schema::Event`] cannot.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use directory::Website;
+
+/// One event as received, from whichever surface.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// The website, which exists.
+    pub website: Arc<Website>,
+    /// When the collector received it, milliseconds since 1970-01-01 UTC.
+    pub received_at: i64,
+    /// When it happened: the time of receipt unless a trusted caller gave another.
+    pub time: i64,
+    /// The client's address; `None` only in imports that give none.
+    pub address: Option<IpAddr>,
+    /// The client's user agent; empty when it sent none.
+    pub user_agent: String,
+    /// `Accept-Language`, as sent.
+    pub accept_language: Option<String>,
+    /// The type, as sent.
+    pub event_type: String,
+    /// A custom event's name, where the surface has a field for it.
+    pub event_name: Option<String>,
+    /// The page's URL, parsed.
+    pub url: url::Url,
+    /// The page's path; begins with a slash.
+    pub path: String,
+    /// The referrer, as sent.
+    pub referrer: Option<String>,
+    /// Width of the viewport in pixels.
+    pub screen_width: Option<f64>,
+    /// The caller's properties: an object.
+    pub properties: Option<serde_json::Map<String, serde_json::Value>>,
+    /// UTM values given beside the URL; they win over the URL's.
+    pub utm: Utm,
+    /// The caller's own id of the user.
+    pub user_id: Option<String>,
+    /// The caller's own id of the event; a repeat is stored once.
+    pub event_id: Option<String>,
+}
+
+/// The five UTM values; `None` where one was not given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Utm {
+    pub source: Option<String>,
+    pub medium: Option<String>,
+    pub campaign: Option<String>,
+    pub term: Option<String>,
+    pub content: Option<String>,
+}

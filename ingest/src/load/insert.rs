@@ -1,0 +1,163 @@
+//! Inserts a batch once, whatever happens: the same token for the same offsets, transient errors repeated, and rows
+//! that the store refuses found by halving.
+
+use std::time::Duration;
+
+use clickhouse::{Client, RowOwned, RowWrite};
+use schema::rows::{DeadLetterRow, EventRow};
+use service::Stop;
+use thiserror::Error;
+
+/// First wait before a repeated insert; doubles up to [`BACKOFF_LIMIT`].
+const BACKOFF_START: Duration = Duration::from_millis(100);
+
+/// Longest wait before a repeated insert.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(10);
+
+/// The largest block of an insert, above every batch: a batch is one block, so that one token covers it.
+const BLOCK_ROWS: &str = "1000000";
+
+/// What ClickHouse answers when a row itself is wrong; every other failure may pass and is tried again.
+/// Source: `ErrorCodes.cpp` of ClickHouse.
+const REFUSED_ROW: [(u32, &str); 9] = [
+    (6, "CANNOT_PARSE_TEXT"),
+    (27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED"),
+    (36, "BAD_ARGUMENTS"),
+    (53, "TYPE_MISMATCH"),
+    (69, "ARGUMENT_OUT_OF_BOUND"),
+    (117, "INCORRECT_DATA"),
+    (131, "TOO_LARGE_STRING_SIZE"),
+    (395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
+    (469, "VIOLATED_CONSTRAINT"),
+];
+
+/// The insert was given up because the loader stops or has lost its partition.
+#[derive(Debug, Error)]
+#[error("the insert was given up")]
+pub struct GivenUp;
+
+/// Inserts rows under a token until the store has them. Rows that the store refuses come back with the reason.
+pub async fn insert_events(
+    client: &Client,
+    token: &str,
+    rows: &[EventRow],
+    stop: &Stop,
+) -> Result<Vec<(EventRow, &'static str)>, GivenUp> {
+    let mut refused = Vec::new();
+    // Halves still to insert, the first on top. A half's token names its part, so each part is dropped by itself.
+    let mut parts = vec![(token.to_owned(), rows)];
+    while let Some((token, rows)) = parts.pop() {
+        match insert_block(client, "events", &token, rows, stop).await? {
+            Ok(()) => {}
+            Err(reason) if rows.len() == 1 => refused.extend(rows.iter().cloned().map(|row| (row, reason))),
+            Err(_) => {
+                let (left, right) = rows.split_at(rows.len() / 2);
+                parts.push((format!("{token}r"), right));
+                parts.push((format!("{token}l"), left));
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// Inserts dead letters under a token.
+pub async fn insert_dead_letters(
+    client: &Client,
+    token: &str,
+    rows: &[DeadLetterRow],
+    stop: &Stop,
+) -> Result<(), GivenUp> {
+    if let Err(reason) = insert_block(client, "dead_letters", token, rows, stop).await? {
+        tracing::error!(token, reason, "The dead letters were refused by the store.");
+    }
+    Ok(())
+}
+
+/// Inserts one block; `Err(reason)` when the store refuses a row of it.
+async fn insert_block<T>(
+    client: &Client,
+    table: &str,
+    token: &str,
+    rows: &[T],
+    stop: &Stop,
+) -> Result<Result<(), &'static str>, GivenUp>
+where
+    T: RowOwned + RowWrite,
+{
+    if rows.is_empty() {
+        return Ok(Ok(()));
+    }
+    let mut wait = BACKOFF_START;
+    loop {
+        let error = tokio::select! {
+            inserted = try_insert(client, table, token, rows) => match inserted {
+                Ok(()) => return Ok(Ok(())),
+                Err(error) => error,
+            },
+            () = stop.cancelled() => return Err(GivenUp),
+        };
+        if let Some(reason) = refused_row(&error) {
+            return Ok(Err(reason));
+        }
+        tracing::warn!(%error, table, rows = rows.len(), wait_ms = wait.as_millis() as u64, "The insert failed; it is tried again.");
+        tokio::select! {
+            () = tokio::time::sleep(jittered(wait)) => {}
+            () = stop.cancelled() => return Err(GivenUp),
+        }
+        wait = (wait * 2).min(BACKOFF_LIMIT);
+    }
+}
+
+async fn try_insert<T>(
+    client: &Client,
+    table: &str,
+    token: &str,
+    rows: &[T],
+) -> Result<(), clickhouse::error::Error>
+where
+    T: RowOwned + RowWrite,
+{
+    let mut insert = client
+        .insert::<T>(table)
+        .await?
+        .with_timeouts(Some(Duration::from_secs(30)), Some(Duration::from_mins(3)))
+        .with_setting("insert_deduplicate", "1")
+        .with_setting("insert_deduplication_token", token)
+        .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+        .with_setting("max_insert_block_size", BLOCK_ROWS)
+        // An import of many years makes one block with many months.
+        .with_setting("max_partitions_per_insert_block", "0");
+    for row in rows {
+        insert.write(row).await?;
+    }
+    insert.end().await
+}
+
+/// The reason's name, when the store refused a row and not the moment.
+fn refused_row(error: &clickhouse::error::Error) -> Option<&'static str> {
+    let clickhouse::error::Error::BadResponse(text) = error else { return None };
+    let code = text.strip_prefix("Code: ")?.split('.').next()?.parse::<u32>().ok()?;
+    REFUSED_ROW.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+}
+
+/// Between half and the whole of a wait, so that loaders do not come back all at once.
+fn jittered(wait: Duration) -> Duration {
+    let mut random = [0];
+    // Without randomness the wait is whole.
+    let _ = getrandom::fill(&mut random);
+    wait.mul_f64(1.0 - f64::from(random[0]) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_row_is_refused_everything_else_is_tried_again() {
+        let bad = |text: &str| refused_row(&clickhouse::error::Error::BadResponse(text.to_owned()));
+        assert_eq!(bad("Code: 469. DB::Exception: Constraint `x`"), Some("VIOLATED_CONSTRAINT"));
+        assert_eq!(bad("Code: 241. DB::Exception: Memory limit exceeded"), None);
+        assert_eq!(bad("Code: 252. DB::Exception: Too many parts"), None);
+        assert_eq!(refused_row(&clickhouse::error::Error::TimedOut), None);
+    }
+}

@@ -1,0 +1,354 @@
+//! From the stream to the store: read a batch, give every event its deltas, insert it once.
+//!
+//! One worker per partition that this process holds. A batch's life: read → decode → sessionise → **plan** (its range is
+//! made durable) → **insert** under a token made of that range → **commit**. After a crash anywhere the next worker finds
+//! the plan, makes the same batch from the same records and the same earlier rows, and inserts it under the same token:
+//! what had landed is dropped by the store, what had not lands now, in the table and in every view.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clickhouse::Client;
+use schema::Event;
+use schema::event::DecodeError;
+use schema::rows::{DeadLetterRow, EventRow};
+use service::{Clock, Stop};
+use thiserror::Error;
+
+use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
+
+pub mod insert;
+pub mod recall;
+pub mod sessionise;
+
+use insert::GivenUp;
+use recall::Before;
+use sessionise::{Place, Sessioniser};
+
+/// How the loader works. The numbers are those of the design.
+#[derive(Debug, Clone)]
+pub struct LoadConfig {
+    /// A batch is at most this many events.
+    pub batch_rows: usize,
+    /// A batch is at most about this many bytes of records.
+    pub batch_bytes: usize,
+    /// A batch is inserted at the latest this long after its first event was read.
+    pub linger: Duration,
+    /// A website's day that got no event for so long is forgotten; it can be recalled.
+    pub forget_after: Duration,
+    /// At most this many sessions are held in memory per partition; the least recently used days go first.
+    pub sessions: usize,
+}
+
+impl Default for LoadConfig {
+    fn default() -> Self {
+        Self {
+            batch_rows: 100_000,
+            batch_bytes: 32 * 1024 * 1024,
+            linger: Duration::from_secs(1),
+            forget_after: Duration::from_hours(2),
+            sessions: 1_000_000,
+        }
+    }
+}
+
+/// First pause before loading begins again after a failure; doubles up to [`RESTART_LIMIT`].
+const RESTART_AFTER: Duration = Duration::from_millis(200);
+
+/// Longest pause before loading begins again.
+const RESTART_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a worker ended before it was told to.
+#[derive(Debug, Error)]
+enum WorkerError {
+    #[error("the stream failed")]
+    Stream(#[from] StreamError),
+    #[error("the store failed while a day was recalled")]
+    Store(#[from] clickhouse::error::Error),
+    #[error("{0}")]
+    GivenUp(#[from] GivenUp),
+    #[error("the planned batch up to {end} cannot be read again: the stream ended at {at}")]
+    PlanBroken { end: Offset, at: Offset },
+    #[error("a worker died")]
+    Died,
+}
+
+/// Loads every partition that the stream gives this process, until `stop` is cancelled. A worker that fails ends
+/// all of them; after a pause they begin again from what was committed.
+pub async fn run(stream: Arc<dyn Stream>, client: Client, config: LoadConfig, clock: Clock, stop: Stop) {
+    let loader = Loader { stream, client, config, clock };
+    let mut wait = RESTART_AFTER;
+    while !stop.is_cancelled() {
+        let began = tokio::time::Instant::now();
+        let round = stop.child_token();
+        match loader.load(round.clone()).await {
+            Ok(()) => {}
+            Err(error) => {
+                let cause = service::problem::chain(&error);
+                tracing::error!(cause, wait_ms = wait.as_millis() as u64, "Loading failed; it begins again.");
+            }
+        }
+        round.cancel();
+        if began.elapsed() > RESTART_LIMIT {
+            wait = RESTART_AFTER;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+        wait = (wait * 2).min(RESTART_LIMIT);
+    }
+}
+
+struct Loader {
+    stream: Arc<dyn Stream>,
+    client: Client,
+    config: LoadConfig,
+    clock: Clock,
+}
+
+impl Loader {
+    /// One round: workers for the leases as they come, until the end or the first failure.
+    async fn load(&self, stop: Stop) -> Result<(), WorkerError> {
+        let mut leases = self.stream.leases(stop.clone())?;
+        let mut workers = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                lease = leases.recv() => {
+                    let Some(lease) = lease else { break };
+                    let worker = Worker {
+                        partition: lease.partition(),
+                        stream: Arc::clone(&self.stream),
+                        client: self.client.clone(),
+                        config: self.config.clone(),
+                        clock: self.clock.clone(),
+                    };
+                    workers.spawn(worker.run(lease, stop.clone()));
+                }
+                Some(ended) = workers.join_next() => {
+                    // A panic of a worker is a failure like any other: the round ends and begins again.
+                    ended.unwrap_or(Err(WorkerError::Died))?;
+                }
+                () = stop.cancelled() => break,
+            }
+        }
+        while let Some(ended) = workers.join_next().await {
+            ended.unwrap_or(Err(WorkerError::Died))?;
+        }
+        Ok(())
+    }
+}
+
+struct Worker {
+    partition: u32,
+    stream: Arc<dyn Stream>,
+    client: Client,
+    config: LoadConfig,
+    clock: Clock,
+}
+
+/// What a batch of records becomes.
+struct Batch {
+    rows: Vec<EventRow>,
+    dead: Vec<DeadLetterRow>,
+    repeats: usize,
+}
+
+impl Worker {
+    /// Works until the lease is revoked, the end, or a failure.
+    async fn run(self, mut lease: Box<dyn Lease>, stop: Stop) -> Result<(), WorkerError> {
+        let revoked = lease.revoked();
+        let end = stop.child_token();
+        let outcome = tokio::select! {
+            outcome = self.work(&mut *lease, &end) => outcome,
+            () = revoked.cancelled() => Err(WorkerError::Stream(StreamError::Lost)),
+            () = end.cancelled() => Ok(()),
+        };
+        match outcome {
+            Err(WorkerError::GivenUp(GivenUp) | WorkerError::Stream(StreamError::Closed)) => Ok(()),
+            Err(WorkerError::Stream(StreamError::Lost)) if end.is_cancelled() => Ok(()),
+            Err(WorkerError::Stream(StreamError::Lost)) => {
+                tracing::info!(partition = self.partition, "The partition went to another loader.");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn work(&self, lease: &mut dyn Lease, end: &Stop) -> Result<(), WorkerError> {
+        let mut sessions = Sessioniser::default();
+        let start = lease.position();
+        let mut next = start.next;
+        if let Some(planned) = start.plan.filter(|planned| *planned > next) {
+            tracing::info!(
+                partition = self.partition,
+                from = next,
+                to = planned,
+                "A planned batch is made again."
+            );
+            let records = self.read_planned(lease, planned).await?;
+            self.store(&mut sessions, next, planned, &records, end).await?;
+            lease.commit(planned).await?;
+            next = planned;
+        }
+        loop {
+            let records = lease
+                .read(ReadLimits {
+                    records: self.config.batch_rows,
+                    bytes: self.config.batch_bytes,
+                    linger: self.config.linger,
+                    before: None,
+                })
+                .await?;
+            let Some(last) = records.last() else { continue };
+            let to = last.offset + 1;
+            lease.plan(to).await?;
+            self.store(&mut sessions, next, to, &records, end).await?;
+            lease.commit(to).await?;
+            next = to;
+            sessions.forget_idle(self.clock.now() - self.config.forget_after.as_millis() as i64);
+            sessions.forget_beyond(self.config.sessions);
+        }
+    }
+
+    /// Reads exactly the records of a planned batch.
+    async fn read_planned(&self, lease: &mut dyn Lease, end: Offset) -> Result<Vec<Stored>, WorkerError> {
+        let mut records: Vec<Stored> = Vec::new();
+        loop {
+            let at = records.last().map_or(0, |record| record.offset + 1);
+            if at >= end {
+                return Ok(records);
+            }
+            let limits = ReadLimits {
+                records: usize::MAX,
+                bytes: usize::MAX,
+                linger: Duration::ZERO,
+                before: Some(end),
+            };
+            let more = lease.read(limits).await?;
+            if more.is_empty() {
+                return Err(WorkerError::PlanBroken { end, at });
+            }
+            records.extend(more);
+        }
+    }
+
+    /// Makes the batch `from..to` and inserts it, under the token of that range.
+    async fn store(
+        &self,
+        sessions: &mut Sessioniser,
+        from: Offset,
+        to: Offset,
+        records: &[Stored],
+        end: &Stop,
+    ) -> Result<(), WorkerError> {
+        let batch = self.make(sessions, from, records).await?;
+        let token = format!("{}/{}/{from}-{to}", self.stream.id(), self.partition);
+        let refused = insert::insert_events(&self.client, &token, &batch.rows, end).await?;
+        let mut dead = batch.dead;
+        for (row, reason) in refused {
+            if let Some(record) = records.iter().find(|record| record.offset == row.kafka_offset) {
+                dead.push(self.dead_letter(record, "refused_by_store", reason.to_owned()));
+            }
+        }
+        insert::insert_dead_letters(&self.client, &token, &dead, end).await?;
+        tracing::debug!(
+            partition = self.partition,
+            from,
+            to,
+            rows = batch.rows.len(),
+            repeats = batch.repeats,
+            dead_letters = dead.len(),
+            "A batch was stored."
+        );
+        Ok(())
+    }
+
+    async fn make(
+        &self,
+        sessions: &mut Sessioniser,
+        from: Offset,
+        records: &[Stored],
+    ) -> Result<Batch, WorkerError> {
+        let mut batch = Batch { rows: Vec::with_capacity(records.len()), dead: Vec::new(), repeats: 0 };
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            match Event::from_bytes(&record.payload) {
+                Ok(event) => events.push((record.offset, event)),
+                Err(error) => {
+                    let reason = match error {
+                        DecodeError::Malformed(_) | DecodeError::Missing(_) => "malformed",
+                        DecodeError::Newer(_) => "newer_version",
+                    };
+                    batch.dead.push(self.dead_letter(record, reason, error.to_string()));
+                }
+            }
+        }
+        // Events that overtook each other on their way are put in order here; a person's stay in one partition.
+        events.sort_by_key(|(_, event)| event.time_ms);
+        self.recall_for(sessions, from, events.iter().map(|(_, event)| event)).await?;
+        for (offset, event) in events {
+            // A session that went on over midnight may need one day more.
+            self.recall_for(sessions, from, std::iter::once(&event)).await?;
+            let place = Place { stream: self.stream.id(), partition: self.partition, offset };
+            match sessions.apply(event, place) {
+                Some(row) => batch.rows.push(row),
+                None => batch.repeats += 1,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Recalls the days that these events need and that are not in memory.
+    async fn recall_for(
+        &self,
+        sessions: &mut Sessioniser,
+        from: Offset,
+        events: impl Iterator<Item = &Event> + Clone + Send,
+    ) -> Result<(), WorkerError> {
+        loop {
+            let missing: HashSet<_> = events.clone().filter_map(|event| sessions.missing(event)).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let before = Before { stream: self.stream.id(), partition: self.partition, offset: from };
+            for (key, mut day) in self.recall_with_patience(&before, &missing).await? {
+                day.used_at = self.clock.now();
+                sessions.put(key, day);
+            }
+        }
+    }
+
+    /// Asks until the store answers: while it is away the stream holds what comes.
+    async fn recall_with_patience(
+        &self,
+        before: &Before<'_>,
+        missing: &HashSet<sessionise::DayKey>,
+    ) -> Result<Vec<(sessionise::DayKey, sessionise::Day)>, WorkerError> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match recall::recall(&self.client, before, missing).await {
+                Ok(days) => return Ok(days),
+                Err(error @ clickhouse::error::Error::SchemaMismatch(_)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(%error, partition = self.partition, "Earlier rows could not be read; it is tried again.");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(10));
+                }
+            }
+        }
+    }
+
+    fn dead_letter(&self, record: &Stored, reason: &str, detail: String) -> DeadLetterRow {
+        DeadLetterRow {
+            stream: self.stream.id().to_owned(),
+            kafka_partition: self.partition as u16,
+            kafka_offset: record.offset,
+            reason: reason.to_owned(),
+            detail,
+            payload: record.payload.to_vec(),
+            recorded_at: self.clock.now(),
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! Turns events into rows that carry their own deltas.
+//!
+//! The only stateful stage. For each website and site-local day it knows the day's visitors and sessions, and writes
+//! on every row what the event changes: a visit more, a bounce less, so many milliseconds longer. Every report is
+//! then a sum (see `metrics.md` of the design for what the words mean).
+//!
+//! The state is a cache of what the rows already say: a [`Day`] that is not here can always be made again from the
+//! stored rows of that website and day, so a restart, an idle website or an import of old logs need no special case.
+//! The caller loads what [`Sessioniser::missing`] names, then calls [`Sessioniser::apply`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use schema::Event;
+use schema::rows::EventRow;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// A session ends when the gap to the next event is over 30 minutes.
+pub const SESSION_GAP_MS: i64 = 30 * 60 * 1000;
+
+/// An event that arrives so soon after it happened is live; one with an older time of its own was imported.
+const LIVE_WITHIN_MS: i64 = 60 * 1000;
+
+/// A website and one of its local days (days since 1970-01-01).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DayKey {
+    /// The website.
+    pub website_id: Uuid,
+    /// The site-local day.
+    pub day: i32,
+}
+
+/// Somebody within a day: a visitor, or the owner of sessions. A bot is a visitor of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Somebody {
+    /// The keyed hash.
+    pub id: u64,
+    /// Whether the events were held to be a bot's.
+    pub is_bot: bool,
+}
+
+/// The facts of a session's first event, stamped on all its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Stamp {
+    pub referrer: String,
+    pub channel: String,
+    pub utm_source: String,
+    pub utm_medium: String,
+    pub utm_campaign: String,
+    pub utm_term: String,
+    pub utm_content: String,
+    pub device_type: String,
+    pub browser: String,
+    pub os: String,
+    pub screen: String,
+    pub country: String,
+    pub region: String,
+    pub city: String,
+    pub language: String,
+}
+
+/// One session, as far as later events need it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Its id; never 0.
+    pub id: u64,
+    /// Time of the event that started it: all its rows are stamped with it.
+    pub start: i64,
+    /// Site-local day of `start`.
+    pub day: i32,
+    /// Time of its earliest event (earlier than `start` only when one came late).
+    pub first: i64,
+    /// Time of its latest event.
+    pub last: i64,
+    /// How many page views it has.
+    pub page_views: u64,
+    /// How many custom events it has.
+    pub customs: u64,
+    /// Hashes of the paths it has viewed.
+    pub paths: HashSet<u64>,
+    /// Path of its first page view; `None` before that.
+    pub entry_path: Option<String>,
+    /// Time and path of its last page view.
+    pub last_view: Option<(i64, String)>,
+    /// The facts of its first event.
+    pub stamp: Arc<Stamp>,
+}
+
+/// What is known of one website's day.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Day {
+    /// Who was seen that day.
+    pub visitors: HashSet<Somebody>,
+    /// Everybody's sessions, in the order in which they were made.
+    pub sessions: HashMap<Somebody, Vec<Session>>,
+    /// Whose last session went on over midnight, and who they are on the next day.
+    pub moved: HashMap<Somebody, Somebody>,
+    /// The caller-given ids of the day's events; a repeat is dropped.
+    pub event_ids: HashSet<u128>,
+    /// Receipt time of the last event that used this day, for forgetting idle ones.
+    pub used_at: i64,
+}
+
+/// The state of one partition. See the module's text.
+#[derive(Debug, Default)]
+pub struct Sessioniser {
+    days: HashMap<DayKey, Day>,
+}
+
+/// Where a record stands in the stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The stream's id.
+    pub stream: &'a str,
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+}
+
+impl Sessioniser {
+    /// A day that must be put before the event can be applied; `None` when all are here.
+    pub fn missing(&self, event: &Event) -> Option<DayKey> {
+        let today = DayKey { website_id: event.website_id(), day: event.day };
+        if !self.days.contains_key(&today) {
+            return Some(today);
+        }
+        let yesterday = DayKey { day: today.day - 1, ..today };
+        // A live event that repeats one from before midnight is found in yesterday's ids.
+        let repeatable = event.event_id.is_some() && event.received_ms - event.time_ms < LIVE_WITHIN_MS;
+        if (event.previous_person != 0 || repeatable) && !self.days.contains_key(&yesterday) {
+            return Some(yesterday);
+        }
+        // A late event of a session that went on over midnight is booked where the session is now.
+        let mut somebody = Somebody { id: event.person_key(), is_bot: event.is_bot() };
+        let mut key = today;
+        while let Some(next) = self.days.get(&key).and_then(|day| day.moved.get(&somebody)) {
+            key.day += 1;
+            somebody = *next;
+            if !self.days.contains_key(&key) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Puts a day's state, as it was made from the stored rows.
+    pub fn put(&mut self, key: DayKey, day: Day) {
+        self.days.insert(key, day);
+    }
+
+    /// Forgets days that no event has used since `before` (receipt time); they are made again when needed.
+    pub fn forget_idle(&mut self, before: i64) {
+        self.days.retain(|_, day| day.used_at >= before);
+    }
+
+    /// Forgets the least recently used days until at most `sessions` sessions are held.
+    pub fn forget_beyond(&mut self, sessions: usize) {
+        let mut held = self.sessions();
+        if held <= sessions {
+            return;
+        }
+        let mut by_use: Vec<_> = self.days.iter().map(|(key, day)| (day.used_at, *key)).collect();
+        by_use.sort_unstable();
+        for (_, key) in by_use {
+            if held <= sessions {
+                break;
+            }
+            if let Some(day) = self.days.remove(&key) {
+                held -= day.count();
+            }
+        }
+    }
+
+    /// How many sessions are held.
+    pub fn sessions(&self) -> usize {
+        self.days.values().map(Day::count).sum()
+    }
+
+    /// The event's row; `None` when its id was seen before. All days that it needs must be here.
+    pub fn apply(&mut self, event: Event, place: Place<'_>) -> Option<EventRow> {
+        let key = DayKey { website_id: event.website_id(), day: event.day };
+        let received = event.received_ms;
+        let event_id = event.event_id.map(Uuid::from).unwrap_or_default();
+        if !event_id.is_nil() {
+            let yesterday = DayKey { day: key.day - 1, ..key };
+            let repeats = |day: &Day| day.event_ids.contains(&event_id.as_u128());
+            let live = received - event.time_ms < LIVE_WITHIN_MS;
+            if live && self.days.get(&yesterday).is_some_and(repeats) {
+                return None;
+            }
+            if !self.day(key, received).event_ids.insert(event_id.as_u128()) {
+                return None;
+            }
+        }
+        if event.excluded {
+            return Some(row(event, place, event_id, Deltas::default(), None));
+        }
+        let visitor = Somebody { id: event.visitor_id, is_bot: event.is_bot() };
+        let visitors = i8::from(self.day(key, received).visitors.insert(visitor));
+        let Some(session) = self.session_of(&event, key, place) else {
+            return Some(row(event, place, event_id, Deltas { visitors, ..Deltas::default() }, None));
+        };
+        let deltas = Deltas { visitors, ..session.extend(&event) };
+        let booked = Booked::of(session);
+        Some(row(event, place, event_id, deltas, Some(booked)))
+    }
+
+    fn day(&mut self, key: DayKey, used_at: i64) -> &mut Day {
+        let day = self.days.entry(key).or_default();
+        day.used_at = day.used_at.max(used_at);
+        day
+    }
+
+    /// The session that the event belongs to: one within 30 minutes of it, or a new one, or none.
+    fn session_of(&mut self, event: &Event, today: DayKey, place: Place<'_>) -> Option<&mut Session> {
+        let mut somebody = Somebody { id: event.person_key(), is_bot: event.is_bot() };
+        let mut key = today;
+        if self.position(key, somebody, event.time_ms).is_none() {
+            self.continue_over_midnight(event, today, somebody);
+        }
+        // Where a session has moved on, its later half is looked at too.
+        while self.position(key, somebody, event.time_ms).is_none() {
+            let Some(next) = self.days.get(&key).and_then(|day| day.moved.get(&somebody)) else { break };
+            key.day += 1;
+            somebody = *next;
+        }
+        if let Some(at) = self.position(key, somebody, event.time_ms) {
+            return self.day(key, event.received_ms).sessions.get_mut(&somebody)?.get_mut(at);
+        }
+        if !starts_session(event) {
+            return None;
+        }
+        let owner = Somebody { id: event.person_key(), is_bot: event.is_bot() };
+        let sessions = self.day(today, event.received_ms).sessions.entry(owner).or_default();
+        sessions.push(Session::begin(event, place));
+        sessions.last_mut()
+    }
+
+    /// Which of somebody's sessions of a day the instant belongs to: the one it follows within the gap, else the one
+    /// that it precedes within the gap.
+    fn position(&self, key: DayKey, somebody: Somebody, time: i64) -> Option<usize> {
+        let sessions = self.days.get(&key)?.sessions.get(&somebody)?;
+        let near = |session: &Session| {
+            time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
+        };
+        sessions
+            .iter()
+            .rposition(|session| near(session) && time >= session.first)
+            .or_else(|| sessions.iter().position(near))
+    }
+
+    /// Moves a session that yesterday's events left open to today's key, when the event continues it.
+    fn continue_over_midnight(&mut self, event: &Event, today: DayKey, somebody: Somebody) {
+        if event.previous_person == 0 {
+            return;
+        }
+        let yesterday = DayKey { day: today.day - 1, ..today };
+        let before = Somebody { id: event.previous_person, is_bot: somebody.is_bot };
+        let Some(at) = self.position(yesterday, before, event.time_ms) else { return };
+        let Some(day) = self.days.get_mut(&yesterday) else { return };
+        let Some(sessions) = day.sessions.get_mut(&before) else { return };
+        let session = sessions.remove(at);
+        day.moved.insert(before, somebody);
+        self.day(today, event.received_ms).sessions.entry(somebody).or_default().push(session);
+    }
+}
+
+impl Day {
+    fn count(&self) -> usize {
+        self.sessions.values().map(Vec::len).sum()
+    }
+}
+
+/// Only page views and custom events start a session.
+fn starts_session(event: &Event) -> bool {
+    event.is_page_view() || event.event_type == schema::event::CUSTOM
+}
+
+impl Session {
+    fn begin(event: &Event, place: Place<'_>) -> Self {
+        Self {
+            id: session_id(place),
+            start: event.time_ms,
+            day: event.day,
+            first: event.time_ms,
+            last: event.time_ms,
+            page_views: 0,
+            customs: 0,
+            paths: HashSet::new(),
+            entry_path: None,
+            last_view: None,
+            stamp: Arc::new(Stamp::of(event)),
+        }
+    }
+
+    /// A session is a bounce with exactly one page view and no custom event.
+    fn is_bounce(&self) -> bool {
+        self.page_views == 1 && self.customs == 0
+    }
+
+    /// Takes the event in and tells what it changes.
+    fn extend(&mut self, event: &Event) -> Deltas {
+        let mut deltas =
+            Deltas { visits: i8::from(self.page_views == 0 && self.customs == 0), ..Deltas::default() };
+        let bounced = i8::from(self.is_bounce());
+        let lasted = self.last - self.first;
+        self.first = self.first.min(event.time_ms);
+        self.last = self.last.max(event.time_ms);
+        deltas.duration_ms = self.last - self.first - lasted;
+        let had_entry = self.entry_path.is_some();
+        if event.is_page_view() {
+            self.page_views += 1;
+            deltas.unique_pageview = i8::from(self.paths.insert(path_hash(&event.path)));
+            self.entry_path.get_or_insert_with(|| event.path.clone());
+            deltas.prev_path = match &mut self.last_view {
+                // It came late: the exit stays where it is.
+                Some((time, _)) if *time > event.time_ms => event.path.clone(),
+                Some((time, path)) => {
+                    *time = event.time_ms;
+                    std::mem::replace(path, event.path.clone())
+                }
+                none @ None => {
+                    *none = Some((event.time_ms, event.path.clone()));
+                    String::new()
+                }
+            };
+        } else if event.event_type == schema::event::CUSTOM {
+            self.customs += 1;
+        }
+        deltas.entry_duration_ms = match (had_entry, self.entry_path.is_some()) {
+            (true, _) => deltas.duration_ms,
+            (false, true) => self.last - self.first,
+            (false, false) => 0,
+        };
+        deltas.bounces = i8::from(self.is_bounce()) - bounced;
+        deltas
+    }
+}
+
+/// The hash by which a session remembers a path.
+pub fn path_hash(path: &str) -> u64 {
+    first_64_bits(path.as_bytes())
+}
+
+/// A session's id, from the place of the event that started it: the same whenever the event is loaded again.
+fn session_id(place: Place<'_>) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(place.stream.as_bytes());
+    hash.update(place.partition.to_be_bytes());
+    hash.update(place.offset.to_be_bytes());
+    service::secrets::first_64_bits(&hash.finalize().into()).max(1)
+}
+
+fn first_64_bits(bytes: &[u8]) -> u64 {
+    service::secrets::first_64_bits(&Sha256::digest(bytes).into())
+}
+
+/// What one event changes.
+#[derive(Debug, Default)]
+struct Deltas {
+    visits: i8,
+    visitors: i8,
+    bounces: i8,
+    duration_ms: i64,
+    entry_duration_ms: i64,
+    unique_pageview: i8,
+    prev_path: String,
+}
+
+/// What a row says of its session.
+struct Booked {
+    id: u64,
+    start: i64,
+    day: i32,
+    entry_path: String,
+    stamp: Arc<Stamp>,
+}
+
+impl Booked {
+    fn of(session: &Session) -> Self {
+        Self {
+            id: session.id,
+            start: session.start,
+            day: session.day,
+            entry_path: session.entry_path.clone().unwrap_or_default(),
+            stamp: Arc::clone(&session.stamp),
+        }
+    }
+}
+
+impl Stamp {
+    /// The facts of one event.
+    pub fn of(event: &Event) -> Self {
+        Self {
+            referrer: event.referrer.clone(),
+            channel: event.channel.clone(),
+            utm_source: event.utm_source.clone(),
+            utm_medium: event.utm_medium.clone(),
+            utm_campaign: event.utm_campaign.clone(),
+            utm_term: event.utm_term.clone(),
+            utm_content: event.utm_content.clone(),
+            device_type: event.device_type.clone(),
+            browser: event.browser.clone(),
+            os: event.os.clone(),
+            screen: event.screen.clone(),
+            country: event.country.clone(),
+            region: event.region.clone(),
+            city: event.city.clone(),
+            language: event.language.clone(),
+        }
+    }
+}
+
+/// A day as the store keeps it; collectors refuse what lies outside.
+fn stored_day(day: i32) -> u16 {
+    u16::try_from(day).unwrap_or_default()
+}
+
+fn row(event: Event, place: Place<'_>, event_id: Uuid, deltas: Deltas, booked: Option<Booked>) -> EventRow {
+    let (stamp, session) = match booked {
+        Some(booked) => (Arc::clone(&booked.stamp), Some(booked)),
+        None => (Arc::new(Stamp::of(&event)), None),
+    };
+    let stamp = Arc::unwrap_or_clone(stamp);
+    let (session_id, session_start, session_day, entry_path) = match session {
+        Some(session) => (session.id, session.start, stored_day(session.day), session.entry_path),
+        None => (0, 0, 0, String::new()),
+    };
+    EventRow {
+        website_id: event.website_id(),
+        day: stored_day(event.day),
+        time: event.time_ms,
+        received_at: event.received_ms,
+        is_bot: event.is_bot(),
+        event_type: event.event_type,
+        event_name: event.event_name,
+        hostname: event.hostname,
+        path: event.path,
+        content_group: event.content_group,
+        properties: event.properties,
+        visitor_id: event.visitor_id,
+        is_identified: event.identified,
+        person: event.person,
+        bot_reason: event.bot_reason,
+        is_excluded: event.excluded,
+        session_id,
+        session_start,
+        session_day,
+        entry_path,
+        prev_path: deltas.prev_path,
+        visits: deltas.visits,
+        visitors: deltas.visitors,
+        bounces: deltas.bounces,
+        duration_ms: deltas.duration_ms,
+        entry_duration_ms: deltas.entry_duration_ms,
+        unique_pageview: deltas.unique_pageview,
+        referrer: stamp.referrer,
+        channel: stamp.channel,
+        utm_source: stamp.utm_source,
+        utm_medium: stamp.utm_medium,
+        utm_campaign: stamp.utm_campaign,
+        utm_term: stamp.utm_term,
+        utm_content: stamp.utm_content,
+        device_type: stamp.device_type,
+        browser: stamp.browser,
+        os: stamp.os,
+        screen: stamp.screen,
+        country: stamp.country,
+        region: stamp.region,
+        city: stamp.city,
+        language: stamp.language,
+        event_id,
+        stream: place.stream.to_owned(),
+        kafka_partition: place.partition as u16,
+        kafka_offset: place.offset,
+    }
+}

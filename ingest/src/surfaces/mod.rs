@@ -1,0 +1,72 @@
+//! Wire body → hit: one file per published API, and the tracker.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use clickhouse::Client;
+use directory::Directory;
+use http::request::Parts;
+use service::client_address::TrustedProxies;
+use service::limits::Limiter;
+use service::{Clock, Problem, Stop};
+
+use crate::collect::Collector;
+
+mod cors;
+mod health;
+mod import;
+mod tinytrail;
+mod tracker;
+mod wire;
+
+pub use wire::{ImportLine, Refusal};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// Takes the hits.
+    pub collector: Arc<Collector>,
+    /// Requests to the collect endpoint, by client address.
+    pub collect_limit: Arc<Limiter<IpAddr>>,
+    /// Whose forwarded addresses are believed.
+    pub proxies: Arc<TrustedProxies>,
+    /// The time.
+    pub clock: Clock,
+    /// The store, for its health only.
+    pub store: Client,
+    /// The end of the process: long waits stop waiting.
+    pub stop: Stop,
+}
+
+impl FromRef<App> for Arc<Directory> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(app.collector.directory())
+    }
+}
+
+/// Every surface that writes, and the tracker. `/health` is [`health`], since another binary's router may have its own.
+pub fn router(app: App) -> Router {
+    Router::new().merge(tinytrail::routes(app.clone())).merge(import::routes(app)).merge(tracker::routes())
+}
+
+/// `GET /health`.
+pub fn health(app: App) -> Router {
+    health::routes(app)
+}
+
+/// The client's address, behind the proxies that are trusted.
+pub struct ClientAddress(pub IpAddr);
+
+impl FromRequestParts<App> for ClientAddress {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .ok_or_else(|| Problem::internal("the server was started without connection info"))?;
+        Ok(Self(app.proxies.client(peer.0.ip(), &parts.headers)))
+    }
+}

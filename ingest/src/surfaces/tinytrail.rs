@@ -1,0 +1,47 @@
+//! TinyTrail's `POST /api/v1/collect` and its preflight, as published.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router, middleware};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use service::client_address::rate_key;
+use service::dialect::TinyTrail;
+use service::extract::{Bounded, parse_json};
+use service::{Problem, problem};
+
+use super::wire::{Context, WireEvent, website_id};
+use super::{App, ClientAddress, cors};
+use crate::bounds;
+use crate::collect::Accepted;
+
+pub(super) fn routes(app: App) -> Router {
+    Router::new()
+        .route("/api/v1/collect", post(collect).options(cors::preflight))
+        .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
+        .layer(middleware::from_fn(cors::reflect))
+        .with_state(app)
+}
+
+/// Stores one event. 202: it is durable and counts. 204: there is no such website (nothing is stored), or the event is
+/// a bot's or an excluded one (stored, flagged). Nobody outside can tell these apart.
+async fn collect(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    body: Result<Bounded<{ bounds::COLLECT_BODY }>, Problem>,
+) -> Result<Response, Problem> {
+    app.collect_limit.check(&rate_key(address))?;
+    let event: WireEvent = parse_json(&body?.0)?;
+    let id = website_id(event.website_id.as_deref())?;
+    let Some(website) = app.collector.website(id) else {
+        event.check()?;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let hit = event.into_hit(Context::of_request(website, app.clock.now(), address, &headers))?;
+    Ok(match app.collector.accept(hit).await? {
+        Accepted::Counted => (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response(),
+        Accepted::Bot | Accepted::Excluded => StatusCode::NO_CONTENT.into_response(),
+    })
+}

@@ -1,0 +1,40 @@
+//! The way out: report parameters become ClickHouse SQL, and its rows become answers.
+//!
+//! * [`report`]: the core: scopes and questions, static SQL, counts,
+//! * [`surfaces`]: the published APIs on top of it,
+//! * [`router`]: all of it as one router; `main` serves it alone, the standalone house beside the way in.
+
+mod health;
+pub mod report;
+pub mod surfaces;
+
+use std::sync::Arc;
+
+use axum::Router;
+use directory::Directory;
+use schema::store::StoreUrl;
+use service::Clock;
+use service::config::Rate;
+
+/// What the way out is made of.
+pub struct QueryApi {
+    /// Where the events are.
+    pub store: StoreUrl,
+    /// Who may ask, and about which websites.
+    pub directory: Arc<Directory>,
+    /// What "today" is.
+    pub clock: Clock,
+    /// Requests per API key.
+    pub api_limit: Rate,
+}
+
+/// The published allowance: 60 requests in 60 seconds per API key.
+pub const API_LIMIT: Rate = Rate::per_seconds(60, 60);
+
+/// Every route of the way out. It answers `/health`, and every path that is no route in TinyTrail's words; a router
+/// that is merged with it has neither.
+pub fn router(deps: QueryApi) -> Router {
+    let QueryApi { store, directory, clock, api_limit } = deps;
+    let reports = report::Reports::new(&store, clock);
+    health::router(&store).merge(surfaces::tinytrail::router(directory, reports, api_limit))
+}

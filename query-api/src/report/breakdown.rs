@@ -1,0 +1,83 @@
+//! A breakdown: counts by a dimension, the most frequent first, a page at a time.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use crate::report::dimension::Dimension;
+use crate::report::metric::{Counts, Metric};
+use crate::report::plan::Source;
+use crate::report::scope::Scope;
+use crate::report::sql::{self, Sql};
+use crate::report::{Answer, ReportError, Reports};
+
+/// Counts by a dimension. Groups are ordered by the first metric, descending, then by their keys, ascending by bytes;
+/// those whose first count is 0 are left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Breakdown {
+    /// By what.
+    pub by: Dimension,
+    /// What is counted; the first one orders.
+    pub metrics: &'static [Metric],
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// How many rows at most.
+    pub limit: u64,
+    /// How many rows come before.
+    pub offset: u64,
+}
+
+/// One group of a breakdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The dimension's values; one, or three for campaigns.
+    pub key: Vec<String>,
+    /// What names the group further, where the dimension has such a thing; else empty.
+    pub label: String,
+    /// The group's counts.
+    pub counts: Counts,
+}
+
+#[derive(Row, Deserialize)]
+struct GroupRow {
+    key: Vec<String>,
+    label: String,
+    counts: Vec<i64>,
+}
+
+impl Reports {
+    /// A page of a breakdown of a scope.
+    pub async fn breakdown(
+        &self,
+        scope: &Scope,
+        question: Breakdown,
+        page: Page,
+    ) -> Result<Answer<Vec<Group>>, ReportError> {
+        let source = Source::PartOfEvents;
+        let columns = question.by.columns();
+        let text = Sql::file(include_str!("breakdown.sql"))
+            .fill("of_events", &[scope.event_filter()])
+            .fill("of_sessions", &[scope.session_filter()])
+            .fill("reach", &[Scope::reach(question.metrics)])
+            .fill("keys", &[columns.keys])
+            .fill("label", &[columns.label])
+            .fill("rows", &[columns.rows])
+            .list("metrics", question.metrics.iter().map(|metric| metric.over(source)));
+        let query =
+            scope.bind(text.ask(&self.reader)).param("limit", page.limit).param("offset", page.offset);
+        let rows: Vec<GroupRow> = sql::all(query).await?;
+        tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), by = ?question.by, rows = rows.len(),
+            "A breakdown was counted.");
+        let counts = rows
+            .into_iter()
+            .map(|row| Group {
+                key: row.key,
+                label: row.label,
+                counts: Counts::new(question.metrics, row.counts),
+            })
+            .collect();
+        Ok(Answer { counts, source })
+    }
+}

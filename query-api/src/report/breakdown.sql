@@ -1,0 +1,19 @@
+-- Counts by a dimension, the most frequent first. What makes a row an event or a part of a session of the scope is as
+-- in totals.sql.
+WITH
+    day BETWEEN {start:Date} AND {end:Date} AND $of_events AS of_event,
+    session_id != 0 AND session_day BETWEEN {start:Date} AND {end:Date} AND $of_sessions AS of_session
+SELECT
+    [$keys]::Array(String) AS key,
+    toString($label) AS label,
+    [$metrics]::Array(Int64) AS counts
+FROM events
+WHERE website_id = {site:UUID}
+  AND $reach
+  AND $rows
+  AND NOT is_excluded
+  AND ({include_bots:Bool} OR NOT is_bot)
+GROUP BY $keys
+HAVING counts[1] > 0
+ORDER BY counts[1] DESC, $keys
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}

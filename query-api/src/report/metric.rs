@@ -1,0 +1,116 @@
+//! What can be counted: one closed list, one line each.
+//!
+//! A metric is a fact of events (it belongs to the day of the event) or of sessions (to the day of the session's
+//! start). Its expression depends on the table that is asked; `of_event` and `of_session` are what the query's text
+//! calls "this row is an event of the scope" and "this row is a part of a session of the scope".
+//! All expressions are `Int64`, so any list of metrics fits one row type, [`Counts`].
+
+use crate::report::plan::Source;
+
+/// Something that can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Events of any type.
+    Events,
+    /// Views of a page.
+    Pageviews,
+    /// Distinct pairs of session and path, each where the session first views the path.
+    UniquePageviews,
+    /// Distinct visitors with an event. Anonymous visitors are per day; a bot is a visitor of its own.
+    UniqueVisitors,
+    /// Sessions.
+    Visits,
+    /// Sessions of exactly one page view and no custom event.
+    Bounces,
+    /// The sum of the sessions' durations, in milliseconds.
+    DurationMs,
+}
+
+/// Whether a metric belongs to events or to sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// It belongs to the day of the event.
+    OfEvents,
+    /// It belongs to the day of the session's start.
+    OfSessions,
+}
+
+/// The first event of a visitor's day is marked, so anonymous visitors of a whole website are a sum.
+const VISITORS_BY_MARK: &str = "sumIf(visitors, of_event AND NOT is_identified)
+           + toInt64(uniqExactIf((visitor_id, is_bot), of_event AND is_identified))";
+
+/// The mark may be on an event that a filter leaves out, so visitors of a part of the events are counted.
+const VISITORS_ONE_BY_ONE: &str =
+    "toInt64(uniqExactIf((day, visitor_id, is_bot), of_event AND NOT is_identified)
+           + uniqExactIf((visitor_id, is_bot), of_event AND is_identified))";
+
+const VISITORS_OF_ROLLUP: &str = "sum(visitors)
+           + toInt64(uniqExactMergeIf(identified, NOT is_bot) + uniqExactMergeIf(identified, is_bot))";
+
+impl Metric {
+    /// The metric's expression over a table.
+    pub(crate) fn over(self, source: Source) -> &'static str {
+        use Source::{Events, PartOfEvents, SiteTotals};
+        match (self, source) {
+            (Self::Events, SiteTotals) => "sum(events)",
+            (Self::Events, _) => "toInt64(countIf(of_event))",
+            (Self::Pageviews, SiteTotals) => "sum(pageviews)",
+            (Self::Pageviews, _) => "toInt64(countIf(of_event AND event_type = 'page_view'))",
+            (Self::UniquePageviews, SiteTotals) => "sum(unique_pageviews)",
+            (Self::UniquePageviews, _) => "sumIf(unique_pageview, of_event)",
+            (Self::UniqueVisitors, SiteTotals) => VISITORS_OF_ROLLUP,
+            (Self::UniqueVisitors, Events) => VISITORS_BY_MARK,
+            (Self::UniqueVisitors, PartOfEvents) => VISITORS_ONE_BY_ONE,
+            (Self::Visits, SiteTotals) => "sum(visits)",
+            (Self::Visits, _) => "sumIf(visits, of_session)",
+            (Self::Bounces, SiteTotals) => "sum(bounces)",
+            (Self::Bounces, _) => "sumIf(bounces, of_session)",
+            (Self::DurationMs, SiteTotals) => "sum(duration_ms)",
+            (Self::DurationMs, _) => "sumIf(duration_ms, of_session)",
+        }
+    }
+
+    /// What it is a fact of.
+    pub fn fact(self) -> Fact {
+        match self {
+            Self::Events | Self::Pageviews | Self::UniquePageviews | Self::UniqueVisitors => Fact::OfEvents,
+            Self::Visits | Self::Bounces | Self::DurationMs => Fact::OfSessions,
+        }
+    }
+}
+
+/// The counts of a list of metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    metrics: &'static [Metric],
+    values: Vec<i64>,
+}
+
+impl Counts {
+    /// What the store counted for the metrics, in their order.
+    pub(crate) fn new(metrics: &'static [Metric], values: Vec<i64>) -> Self {
+        Self { metrics, values }
+    }
+
+    /// The count of a metric; 0 for one that was not asked for.
+    pub fn of(&self, metric: Metric) -> i64 {
+        self.metrics
+            .iter()
+            .position(|asked| *asked == metric)
+            .and_then(|at| self.values.get(at))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_found_by_metric() {
+        let counts = Counts::new(&[Metric::Visits, Metric::Bounces], vec![2, 1]);
+        assert_eq!((counts.of(Metric::Visits), counts.of(Metric::Bounces)), (2, 1));
+        assert_eq!(counts.of(Metric::Pageviews), 0);
+    }
+}

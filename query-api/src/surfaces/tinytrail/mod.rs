@@ -1,0 +1,50 @@
+//! The TinyTrail API: `/api/v1`, keys in `X-API-KEY`, `{"status":…,"data":…}`.
+//!
+//! * `routes`: all of them on one page,
+//! * `params` and `body`: what callers send, refused by name,
+//! * `reports` and `websites`: the handlers,
+//! * `views` and `csv`: what is answered,
+//! * `dialect`: how problems are written.
+//!
+//! Absent on purpose: CORS. A key in a page would be everybody's.
+
+mod body;
+mod csv;
+mod dialect;
+mod params;
+mod reports;
+mod routes;
+mod views;
+mod websites;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use directory::Directory;
+use service::config::Rate;
+use service::limits::Limiter;
+use uuid::Uuid;
+
+pub use dialect::TinyTrail;
+
+use crate::report::Reports;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Api {
+    directory: Arc<Directory>,
+    reports: Reports,
+    limiter: Arc<Limiter<Uuid>>,
+}
+
+impl FromRef<Api> for Arc<Directory> {
+    fn from_ref(api: &Api) -> Self {
+        Arc::clone(&api.directory)
+    }
+}
+
+/// The surface's router, with its fallback.
+pub(crate) fn router(directory: Arc<Directory>, reports: Reports, limit: Rate) -> Router {
+    routes::router(Api { directory, reports, limiter: Arc::new(Limiter::new(limit)) })
+}

@@ -1,0 +1,43 @@
+//! TinyTrail's routes, on one page.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use directory::Caller;
+use http::{HeaderValue, header};
+use service::{Problem, problem};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::surfaces::tinytrail::dialect::TinyTrail;
+use crate::surfaces::tinytrail::{Api, reports, websites};
+
+/// All routes, and the answer for a path that is none.
+pub(super) fn router(api: Api) -> Router {
+    Router::new()
+        .route("/api/v1/websites", get(websites::list).post(websites::create))
+        .route("/api/v1/reports/summary", get(reports::summary))
+        .route("/api/v1/reports/pages", get(reports::pages))
+        .route_layer(from_fn_with_state(api.clone(), protect))
+        .fallback(async || Problem::NotFound("Route"))
+        // The key is in a header that caches do not know to be one.
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+        .layer(from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
+        .with_state(api)
+}
+
+/// Every route needs a key, and every key has its allowance.
+async fn protect(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    // A user has one key, and it may be replaced; the allowance stays the user's.
+    api.limiter.check(&caller.user.id)?;
+    Ok(next.run(request).await)
+}

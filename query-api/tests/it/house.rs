@@ -1,0 +1,214 @@
+//! A way out of one's own: a router on a loopback port, and an account with a user and websites per test.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use clickhouse::Client;
+use directory::{ApiKey, Directory, NewUser, NewWebsite, Role};
+use query_api::QueryApi;
+use query_api::report::{Days, Reports, Scope};
+use reqwest::{Method, Response};
+use schema::rows::EventRow;
+use schema::store::StoreUrl;
+use serde_json::Value;
+use service::config::Rate;
+use service::{Clock, MasterKey, Stop};
+use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::visit::{Visit, mark_first_of_day};
+
+/// Now, in all tests: 2026-03-02 12:00 UTC.
+pub(crate) const NOW: i64 = 1_772_452_800_000;
+
+/// The database of this test process, with its tables.
+pub(crate) async fn store() -> StoreUrl {
+    static STORE: OnceCell<StoreUrl> = OnceCell::const_new();
+    let make = async || {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = format!("query_api_{}", Uuid::new_v4().simple());
+        let store = server().await.with_database(&database);
+        schema::migrate::up(&store).await.unwrap();
+        store
+    };
+    STORE.get_or_init(make).await.clone()
+}
+
+/// The engine of this test process.
+async fn server() -> StoreUrl {
+    let engine = sandbox::testing::engine().await;
+    let mut url = url::Url::parse(&engine.url).unwrap();
+    if let Some(user) = &engine.user {
+        url.set_username(user).unwrap();
+        url.set_password(engine.password.as_deref()).unwrap();
+    }
+    url.as_str().parse().unwrap()
+}
+
+/// A running way out.
+pub(crate) struct House {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) store: StoreUrl,
+    pub(crate) clock: Clock,
+    base: String,
+    http: reqwest::Client,
+    stop: Stop,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A house without a limit.
+pub(crate) async fn house() -> House {
+    house_with(store().await, Rate::Off).await
+}
+
+/// A house with a limit, over a store.
+pub(crate) async fn house_with(store: StoreUrl, api_limit: Rate) -> House {
+    let clock = Clock::fixed(NOW);
+    let master = MasterKey::parse(&"5a".repeat(32)).unwrap();
+    let directory = Directory::open(&store, &master, clock.clone()).await.unwrap();
+    serve(store, directory, clock, api_limit).await
+}
+
+/// A house over a directory, which may be read from another store than the reports.
+pub(crate) async fn serve(
+    store: StoreUrl,
+    directory: Arc<Directory>,
+    clock: Clock,
+    api_limit: Rate,
+) -> House {
+    let router = query_api::router(QueryApi {
+        store: store.clone(),
+        directory: Arc::clone(&directory),
+        clock: clock.clone(),
+        api_limit,
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let stop = Stop::new();
+    tokio::spawn(service::serve::serve(router, listener, stop.clone()));
+    House { directory, store, clock, base, http: reqwest::Client::new(), stop }
+}
+
+impl House {
+    /// A request, with a key or without.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<String>,
+    ) -> Response {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(key) = key {
+            request = request.header("X-API-KEY", key);
+        }
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body);
+        }
+        request.send().await.unwrap()
+    }
+
+    /// A new account and the key of a user in it.
+    pub(crate) async fn account(&self, role: Role) -> (Uuid, String) {
+        let account = self.directory.add_account("Test").await.unwrap();
+        let new = NewUser { account_id: account.id, email: String::new(), role };
+        let (_, key): (_, ApiKey) = self.directory.add_user(new).await.unwrap();
+        (account.id, key.to_string())
+    }
+
+    /// A website of an account of its own.
+    pub(crate) async fn site(&self) -> Site<'_> {
+        self.site_in("UTC").await
+    }
+
+    /// A website whose days are those of a time zone.
+    pub(crate) async fn site_in(&self, timezone: &str) -> Site<'_> {
+        let (account_id, key) = self.account(Role::User).await;
+        let new = NewWebsite {
+            account_id,
+            domain: "site.example".into(),
+            content_groups: vec![("Blog".into(), "/blog*".into())],
+            timezone: Some(timezone.into()),
+            ..NewWebsite::default()
+        };
+        let id = self.directory.add_website(new).await.unwrap().id;
+        Site { house: self, id, key }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.store.client()
+    }
+
+    pub(crate) fn reports(&self) -> Reports {
+        Reports::new(&self.store, self.clock.clone())
+    }
+}
+
+/// A website, and the key of the user who may see it.
+pub(crate) struct Site<'h> {
+    pub(crate) house: &'h House,
+    pub(crate) id: Uuid,
+    pub(crate) key: String,
+}
+
+impl Site<'_> {
+    /// A report as a response: `summary?period=7d`.
+    pub(crate) async fn get(&self, report: &str) -> Response {
+        let (name, query) = report.split_once('?').unwrap_or((report, ""));
+        let path = format!("/api/v1/reports/{name}?website_id={}&{query}", self.id);
+        self.house.ask(Method::GET, &path, Some(&self.key), None).await
+    }
+
+    /// A report's data.
+    pub(crate) async fn report(&self, report: &str) -> Value {
+        let response = self.get(report).await;
+        assert_eq!(response.status(), 200, "{report}: {}", response.text().await.unwrap());
+        let mut body: Value = response.json().await.unwrap();
+        assert_eq!(body["status"], "success");
+        body["data"].take()
+    }
+
+    /// A report's table.
+    pub(crate) async fn csv(&self, report: &str) -> String {
+        let response = self.get(report).await;
+        assert_eq!(response.status(), 200, "{report}");
+        response.text().await.unwrap()
+    }
+
+    /// A visit by somebody, still to be told.
+    pub(crate) fn visit(&self, who: &str) -> Visit {
+        Visit::of(self.id, who)
+    }
+
+    /// Stores what happened.
+    pub(crate) async fn store(&self, visits: impl IntoIterator<Item = Visit>) {
+        let mut rows: Vec<EventRow> = visits.into_iter().flat_map(Visit::into_rows).collect();
+        mark_first_of_day(&mut rows);
+        self.store_rows(&rows).await;
+    }
+
+    /// Stores rows as they are.
+    pub(crate) async fn store_rows(&self, rows: &[EventRow]) {
+        let mut insert = self.house.client().insert::<EventRow>("events").await.unwrap();
+        for row in rows {
+            insert.write(row).await.unwrap();
+        }
+        insert.end().await.unwrap();
+    }
+
+    /// Everything in a range of days.
+    pub(crate) fn scope(&self, start: &str, end: &str) -> Scope {
+        let days = Days::between(day(start), day(end)).unwrap();
+        Scope { site: self.id, days, include_bots: false, content_group: None }
+    }
+}
+
+pub(crate) fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}

@@ -1,0 +1,13 @@
+//! The way out against the real engine: asked over HTTP, answered from events that each test stores for a website of
+//! its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod core;
+mod health;
+mod house;
+mod pages;
+mod problems;
+mod summary;
+mod visit;
+mod websites;

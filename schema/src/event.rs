@@ -1,0 +1,133 @@
+//! The stream's record: what a collector appends and a loader reads. The fields are described in `event.proto`.
+
+use prost::Message;
+use thiserror::Error;
+use uuid::Uuid;
+
+#[allow(missing_docs, clippy::pedantic, unreachable_pub)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/footfall.rs"));
+}
+
+pub use generated::{Event, Id};
+
+/// The version of the record that this build writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// The type of an event that is a view of a page.
+pub const PAGE_VIEW: &str = "page_view";
+
+/// The type of an event with a name of its own.
+pub const CUSTOM: &str = "custom";
+
+/// The published event types. Any other is a custom event of that name.
+pub const TYPES: [&str; 7] =
+    [PAGE_VIEW, "close_tab", "scroll_25", "scroll_50", "scroll_75", "outbound_link", CUSTOM];
+
+/// Why bytes are not an event.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// The bytes are not a record at all.
+    #[error("the record cannot be decoded")]
+    Malformed(#[from] prost::DecodeError),
+    /// The record was written by a newer release.
+    #[error("the record has version {0}, this release reads up to {VERSION}")]
+    Newer(u32),
+    /// A field that every event has is missing.
+    #[error("the record has no {0}")]
+    Missing(&'static str),
+}
+
+impl Event {
+    /// The record's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+
+    /// Reads a record and checks what a loader relies on.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let event = Self::decode(bytes)?;
+        if event.version > VERSION {
+            return Err(DecodeError::Newer(event.version));
+        }
+        if event.version == 0 {
+            return Err(DecodeError::Missing("version"));
+        }
+        if event.website.is_none() {
+            return Err(DecodeError::Missing("website"));
+        }
+        if event.event_type.is_empty() {
+            return Err(DecodeError::Missing("event type"));
+        }
+        Ok(event)
+    }
+
+    /// The website it belongs to; the nil UUID when the record names none.
+    pub fn website_id(&self) -> Uuid {
+        self.website.map(Uuid::from).unwrap_or_default()
+    }
+
+    /// Whose session it belongs to.
+    pub fn person_key(&self) -> u64 {
+        if self.person == 0 { self.visitor_id } else { self.person }
+    }
+
+    /// True when it is a view of a page.
+    pub fn is_page_view(&self) -> bool {
+        self.event_type == PAGE_VIEW
+    }
+
+    /// True when it was held to be a bot's.
+    pub fn is_bot(&self) -> bool {
+        !self.bot_reason.is_empty()
+    }
+}
+
+impl From<Uuid> for Id {
+    fn from(id: Uuid) -> Self {
+        let (high, low) = id.as_u64_pair();
+        Self { high, low }
+    }
+}
+
+impl From<Id> for Uuid {
+    fn from(id: Id) -> Self {
+        Self::from_u64_pair(id.high, id.low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Event {
+        Event {
+            version: VERSION,
+            website: Some(Uuid::from_u128(7).into()),
+            event_type: PAGE_VIEW.into(),
+            path: "/ä".into(),
+            day: -3,
+            ..Event::default()
+        }
+    }
+
+    #[test]
+    fn an_event_survives_the_stream() {
+        let event = event();
+        assert_eq!(Event::from_bytes(&event.to_bytes()).unwrap(), event);
+        assert_eq!(event.website_id(), Uuid::from_u128(7));
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_and_not_guessed() {
+        let event = Event { version: VERSION + 1, ..event() };
+        assert!(matches!(Event::from_bytes(&event.to_bytes()), Err(DecodeError::Newer(_))));
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_refused() {
+        for bytes in [&b"\xff\xff\xff"[..], b"", b"{\"a\":1}"] {
+            assert!(Event::from_bytes(bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How to reach ClickHouse: one URL names the server, the user and the database.
+
+use clickhouse::Client;
+use thiserror::Error;
+
+/// The database that Footfall's tables live in, unless the URL names another.
+pub const DATABASE: &str = "footfall";
+
+/// Where the store is. Its `Debug` form shows neither user nor password.
+#[derive(Clone)]
+pub struct StoreUrl {
+    base: String,
+    user: Option<String>,
+    password: Option<String>,
+    database: String,
+}
+
+/// A URL that does not name a ClickHouse server.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("expected http(s)://[user:password@]host:port[/database], {0}")]
+pub struct StoreUrlError(&'static str);
+
+impl StoreUrl {
+    /// Reads `http(s)://[user:password@]host:port[/database]`; user and password may be percent-encoded.
+    pub fn parse(text: &str) -> Result<Self, StoreUrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(StoreUrlError("the scheme is missing"))?;
+        if !matches!(scheme, "http" | "https") {
+            return Err(StoreUrlError("the scheme must be http or https"));
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (userinfo, host) = match authority.rsplit_once('@') {
+            Some((userinfo, host)) => (Some(userinfo), host),
+            None => (None, authority),
+        };
+        if host.is_empty() || host.starts_with(':') {
+            return Err(StoreUrlError("the host is missing"));
+        }
+        let database = path.trim_end_matches('/');
+        if !database.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(StoreUrlError("a database's name has letters, digits and _"));
+        }
+        let (user, password) =
+            match userinfo.map(|userinfo| userinfo.split_once(':').unwrap_or((userinfo, ""))) {
+                Some((user, password)) => (Some(percent_decode(user)?), Some(percent_decode(password)?)),
+                None => (None, None),
+            };
+        Ok(Self {
+            base: format!("{scheme}://{host}"),
+            user,
+            password,
+            database: if database.is_empty() { DATABASE } else { database }.to_owned(),
+        })
+    }
+
+    /// The same server with another database.
+    #[must_use]
+    pub fn with_database(mut self, database: &str) -> Self {
+        database.clone_into(&mut self.database);
+        self
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// A client whose queries run in the database.
+    pub fn client(&self) -> Client {
+        self.server().with_database(&self.database)
+    }
+
+    /// A client of the server that names no database, for making it.
+    pub fn server(&self) -> Client {
+        let mut client = Client::default()
+            .with_url(&self.base)
+            .with_product_info("footfall", env!("CARGO_PKG_VERSION"))
+            // Waits for data of asynchronous inserts are not wanted: every insert here is a block of its own.
+            .with_setting("async_insert", "0")
+            .with_setting("date_time_input_format", "best_effort");
+        if let Some(user) = &self.user {
+            client = client.with_user(user);
+        }
+        if let Some(password) = &self.password {
+            client = client.with_password(password);
+        }
+        client
+    }
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.base, self.database)
+    }
+}
+
+impl std::str::FromStr for StoreUrl {
+    type Err = StoreUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+fn percent_decode(text: &str) -> Result<String, StoreUrlError> {
+    const BROKEN: StoreUrlError = StoreUrlError("the percent-encoding of user or password is broken");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| (byte as char).to_digit(16)).ok_or(BROKEN);
+        bytes.push((digit()? * 16 + digit()?) as u8);
+    }
+    String::from_utf8(bytes).map_err(|_| BROKEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_server_user_and_database() {
+        let url = StoreUrl::parse("https://me:p%40ss@db.example:8443/stats").unwrap();
+        assert_eq!(url.base, "https://db.example:8443");
+        assert_eq!((url.user.as_deref(), url.password.as_deref()), (Some("me"), Some("p@ss")));
+        assert_eq!(url.database(), "stats");
+        assert_eq!(StoreUrl::parse("http://localhost:8123").unwrap().database(), DATABASE);
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url = StoreUrl::parse("http://me:secret@db:8123").unwrap();
+        assert_eq!(format!("{url:?}"), "http://db:8123/footfall");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_a_reason() {
+        for text in
+            ["", "db:8123", "tcp://db:9000", "http://", "http://:8123", "http://db/a-b", "http://a%zz@db"]
+        {
+            assert!(StoreUrl::parse(text).is_err(), "{text}");
+        }
+    }
+}
