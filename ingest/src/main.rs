@@ -82,7 +82,8 @@ async fn main() -> anyhow::Result<()> {
             .await
             .with_context(|| format!("port {} cannot be listened on", args.port))?;
         tracing::info!(port = args.port, "The collector listens.");
-        let router = surfaces::router(app.clone()).merge(surfaces::health(app));
+        let health = surfaces::health(&app);
+        let router = surfaces::router(app).merge(health);
         service::serve::serve(router, listener, stop).await?;
     }
     if let Some(loading) = loading {

@@ -273,8 +273,9 @@ proptest! {
 
 async fn client() -> clickhouse::Client {
     let engine = sandbox::testing::engine().await;
-    let store =
-        StoreUrl::parse(&engine.url).unwrap().with_database(&format!("test_sessions_{}", std::process::id()));
+    let store = StoreUrl::parse(&engine.store_url)
+        .unwrap()
+        .with_database(&format!("test_sessions_{}", std::process::id()));
     schema::migrate::up(&store).await.unwrap();
     store.client()
 }

@@ -4,7 +4,6 @@
 //! * [`surfaces`]: the published APIs on top of it,
 //! * [`router`]: all of it as one router; `main` serves it alone, the standalone house beside the way in.
 
-mod health;
 pub mod report;
 pub mod surfaces;
 
@@ -36,5 +35,10 @@ pub const API_LIMIT: Rate = Rate::per_seconds(60, 60);
 pub fn router(deps: QueryApi) -> Router {
     let QueryApi { store, directory, clock, api_limit } = deps;
     let reports = report::Reports::new(&store, clock);
-    health::router(&store).merge(surfaces::tinytrail::router(directory, reports, api_limit))
+    let client = store.client();
+    let check: service::health::Check = Arc::new(move || {
+        let client = client.clone();
+        Box::pin(async move { schema::store::answers(&client).await })
+    });
+    service::health::router(check).merge(surfaces::tinytrail::router(directory, reports, api_limit))
 }

@@ -10,41 +10,55 @@ use directory::Directory;
 use query_api::QueryApi;
 use schema::migrate::{self, State};
 use schema::store::StoreUrl;
-use service::config::Rate;
+use service::config::{self, ConfigError, Rate};
 use service::{Clock, MasterKey, Stop};
 use tokio::net::TcpListener;
 
 /// How long to wait for the store to come up and for another process to bring its tables up to date.
 const SCHEMA_WAIT: Duration = Duration::from_mins(1);
 
-/// Answers reports about what `ingest` has stored.
+/// Answers reports about what `ingest` has stored. All settings come from the environment.
 #[derive(Parser)]
-#[command(name = "query-api", version)]
+#[command(name = "query-api", version, after_help = SETTINGS)]
+struct Args;
+
+const SETTINGS: &str = "\
+Settings:
+  FOOTFALL_CLICKHOUSE_URL  http(s)://[user:password@]host:port[/database]; required
+  FOOTFALL_MASTER_KEY      32 random bytes as hexadecimal digits or base64, the same in all processes; required
+  FOOTFALL_ADMIN_KEY       the first admin's API key; without it one is made at the first start and shown once
+  FOOTFALL_LISTEN          the address to listen on; 0.0.0.0
+  FOOTFALL_PORT            the port to listen on; 8000
+  FOOTFALL_API_LIMIT       requests per API key, or off; 60/60s
+  FOOTFALL_LOG             a level or a filter, with the word json for JSON lines; info";
+
+/// The settings. They are not flags: a process list shows those, and two of them are secrets.
 struct Config {
-    /// The ClickHouse server: http(s)://[user:password@]host:port[/database].
-    #[arg(long, env = "FOOTFALL_CLICKHOUSE_URL", hide_env_values = true)]
-    clickhouse_url: StoreUrl,
-    /// The secret that keys are sealed with: 32 random bytes, as 64 hexadecimal digits or as base64. The same in all
-    /// processes.
-    #[arg(long, env = "FOOTFALL_MASTER_KEY", hide_env_values = true)]
+    store: StoreUrl,
     master_key: MasterKey,
-    /// The first admin's API key. Without it one is made at the first start and shown once.
-    #[arg(long, env = "FOOTFALL_ADMIN_KEY", hide_env_values = true)]
     admin_key: Option<String>,
-    /// The address to listen on.
-    #[arg(long, env = "FOOTFALL_LISTEN", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
     listen: IpAddr,
-    /// The port to listen on.
-    #[arg(long, env = "FOOTFALL_PORT", default_value_t = 8000)]
     port: u16,
-    /// Requests per API key, like 60/60s, or off.
-    #[arg(long, env = "FOOTFALL_API_LIMIT", default_value_t = query_api::API_LIMIT)]
     api_limit: Rate,
+}
+
+impl Config {
+    fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: config::require("FOOTFALL_CLICKHOUSE_URL")?,
+            master_key: config::require("FOOTFALL_MASTER_KEY")?,
+            admin_key: config::read(directory::ADMIN_KEY_VARIABLE)?,
+            listen: config::read("FOOTFALL_LISTEN")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            port: config::read("FOOTFALL_PORT")?.unwrap_or(8000),
+            api_limit: config::read("FOOTFALL_API_LIMIT")?.unwrap_or(query_api::API_LIMIT),
+        })
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Config::parse()).await {
+    let Args = Args::parse();
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // One sentence for the operator, whatever the log's settings are.
@@ -54,17 +68,18 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<()> {
     service::telemetry::init()?;
+    let config = Config::from_env()?;
     // The TLS of an https store; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = service::stop::on_signal();
     tokio::select! {
-        ready = wait_for_schema(&config.clickhouse_url) => ready?,
+        ready = wait_for_schema(&config.store) => ready?,
         () = stop.cancelled() => return Ok(()),
     }
     let clock = Clock::system();
-    let directory = Directory::open(&config.clickhouse_url, &config.master_key, clock.clone())
+    let directory = Directory::open(&config.store, &config.master_key, clock.clone())
         .await
         .context("the directory cannot be read")?;
     let key = directory
@@ -75,12 +90,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         println!("The first admin's API key, shown this once: {key}");
     }
     let fresh = tokio::spawn(directory.clone().keep_fresh(stop.clone()));
-    let router = query_api::router(QueryApi {
-        store: config.clickhouse_url,
-        directory,
-        clock,
-        api_limit: config.api_limit,
-    });
+    let router =
+        query_api::router(QueryApi { store: config.store, directory, clock, api_limit: config.api_limit });
     let served = serve(router, config.listen, config.port, stop.clone()).await;
     // Also when the server failed by itself.
     stop.cancel();

@@ -101,6 +101,11 @@ impl std::str::FromStr for StoreUrl {
     }
 }
 
+/// Whether a store answers at all.
+pub async fn answers(client: &Client) -> bool {
+    matches!(client.query_raw("SELECT 1").fetch_one::<u8>().await, Ok(1))
+}
+
 fn percent_decode(text: &str) -> Result<String, StoreUrlError> {
     const BROKEN: StoreUrlError = StoreUrlError("the percent-encoding of user or password is broken");
     let mut bytes = Vec::with_capacity(text.len());

@@ -23,6 +23,8 @@ const CHILD: &str = "footfall-engine";
 pub struct TestEngine {
     /// The HTTP interface, without a login.
     pub url: String,
+    /// The HTTP interface with the login in it, as `FOOTFALL_CLICKHOUSE_URL` names a store; for tests that read it so.
+    pub store_url: String,
     /// The user to log in as; `None`: the server's default.
     pub user: Option<String>,
     /// The user's password.
@@ -77,6 +79,7 @@ async fn provide() -> Result<TestEngine, String> {
     let _ = folder.keep();
     Ok(TestEngine {
         url: engine.http_url(),
+        store_url: engine.http_url(),
         user: None,
         password: None,
         tcp_port: Some(engine.tcp_port()),
@@ -107,7 +110,14 @@ fn from_url(text: &str) -> Result<TestEngine, String> {
         return Err(format!("{URL_VAR} cannot hold a login"));
     };
     let url = url.as_str().trim_end_matches('/').to_owned();
-    Ok(TestEngine { url, user, password, tcp_port: None, _engine: None })
+    Ok(TestEngine {
+        url,
+        store_url: text.trim_end_matches('/').to_owned(),
+        user,
+        password,
+        tcp_port: None,
+        _engine: None,
+    })
 }
 
 fn fetch_library() -> Result<(), String> {

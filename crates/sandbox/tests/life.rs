@@ -11,7 +11,7 @@ use std::{
 };
 
 use sandbox::{ChildCommand, Engine, EngineError, EngineOptions, Health};
-use support::{as_process, count, is_alive, kill, of, options, run, start, until};
+use support::{as_process, count, is_alive, kill, of, options, run, signal_to, start, until};
 use tempfile::tempdir;
 use tokio::net::TcpStream;
 
@@ -79,6 +79,19 @@ async fn a_child_that_cannot_come_back_is_given_up_with_its_reason() {
     let Health::Failed(reason) = failed else { unreachable!("waited for") };
     assert!(reason.contains("footfall-engine: broken"), "{reason}");
     engine.stop().await.expect("there is nothing to stop");
+}
+
+#[tokio::test]
+async fn a_signal_to_the_whole_service_leaves_the_end_to_the_parent() {
+    let folder = tempdir().expect("a folder");
+    let engine = start(folder.path()).await;
+    let child = engine.pid().expect("it runs");
+    for signal in ["-TERM", "-INT"] {
+        signal_to(child, signal);
+    }
+    assert_eq!(count(&of(&engine), "SELECT toUInt64(1)").await, 1);
+    assert_eq!((engine.pid(), engine.health()), (Some(child), Health::Running));
+    engine.stop().await.expect("stopped in order");
 }
 
 #[tokio::test]
@@ -188,6 +201,7 @@ async fn the_query_log_is_there_when_wanted_and_no_log_holds_a_querys_text() {
     let logged =
         count(&client, "SELECT count() FROM system.query_log WHERE query LIKE '%marked-a%' AND type = 2");
     assert_eq!(logged.await, 1);
+    drop(client);
     engine.stop().await.expect("stopped in order");
 
     for log in fs::read_dir(folder.path().join("log")).expect("a folder of logs") {
@@ -206,6 +220,7 @@ async fn memory_is_limited_and_a_query_beyond_it_fails_alone() {
     assert!(greedy.expect_err("refused").to_string().contains("MEMORY_LIMIT_EXCEEDED"));
     assert_eq!(count(&client, "SELECT toUInt64(1)").await, 1);
     assert_eq!(engine.health(), Health::Running);
+    drop(client);
     engine.stop().await.expect("stopped in order");
 }
 
@@ -217,6 +232,7 @@ async fn mutations_run_in_the_small_pools() {
     let client = of(&engine);
     run(&client, "ALTER TABLE house.numbers DELETE WHERE n >= 50 SETTINGS mutations_sync = 2").await;
     assert_eq!(count(&client, "SELECT count() FROM house.numbers").await, 50);
+    drop(client);
     engine.stop().await.expect("stopped in order");
 }
 

@@ -15,7 +15,6 @@ use service::{Clock, Problem, Stop};
 use crate::collect::Collector;
 
 mod cors;
-mod health;
 mod import;
 mod tinytrail;
 mod tracker;
@@ -52,8 +51,12 @@ pub fn router(app: App) -> Router {
 }
 
 /// `GET /health`.
-pub fn health(app: App) -> Router {
-    health::routes(app)
+pub fn health(app: &App) -> Router {
+    let client = app.store.clone();
+    service::health::router(Arc::new(move || {
+        let client = client.clone();
+        Box::pin(async move { schema::store::answers(&client).await })
+    }))
 }
 
 /// The client's address, behind the proxies that are trusted.

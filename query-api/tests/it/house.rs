@@ -37,13 +37,7 @@ pub(crate) async fn store() -> StoreUrl {
 
 /// The engine of this test process.
 async fn server() -> StoreUrl {
-    let engine = sandbox::testing::engine().await;
-    let mut url = url::Url::parse(&engine.url).unwrap();
-    if let Some(user) = &engine.user {
-        url.set_username(user).unwrap();
-        url.set_password(engine.password.as_deref()).unwrap();
-    }
-    url.as_str().parse().unwrap()
+    sandbox::testing::engine().await.store_url.parse().unwrap()
 }
 
 /// A running way out.

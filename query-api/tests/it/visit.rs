@@ -70,12 +70,12 @@ impl Visit {
     }
 
     pub(crate) fn from(mut self, channel: &str) -> Self {
-        self.channel = channel.to_owned();
+        channel.clone_into(&mut self.channel);
         self
     }
 
     pub(crate) fn with(mut self, browser: &str) -> Self {
-        self.browser = browser.to_owned();
+        browser.clone_into(&mut self.browser);
         self
     }
 

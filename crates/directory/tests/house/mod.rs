@@ -33,7 +33,7 @@ impl House {
     /// A database for one test.
     pub(crate) async fn alone() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let engine = with_login(sandbox::testing::engine().await);
+        let engine = sandbox::testing::engine().await.store_url.clone();
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let store = StoreUrl::parse(&engine).unwrap().with_database(&name);
         schema::migrate::up(&store).await.unwrap();
@@ -117,18 +117,6 @@ impl Line {
     pub(crate) async fn mend(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
         self.forwarding = tokio::spawn(forward(listener, authority(&self.house.engine)));
-    }
-}
-
-/// The engine's URL with its login in it, every byte of which is percent-encoded.
-fn with_login(engine: &sandbox::testing::TestEngine) -> String {
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
-    match (&engine.user, engine.url.split_once("://")) {
-        (Some(user), Some((scheme, rest))) => {
-            let password = engine.password.as_deref().unwrap_or_default();
-            format!("{scheme}://{}:{}@{rest}", encoded(user), encoded(password))
-        }
-        _ => engine.url.clone(),
     }
 }
 

@@ -49,7 +49,11 @@ pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
 }
 
 pub(crate) fn kill(pid: u32) {
-    let status = Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill runs");
+    signal_to(pid, "-KILL");
+}
+
+pub(crate) fn signal_to(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs");
     assert!(status.success(), "there is no process {pid}");
 }
 

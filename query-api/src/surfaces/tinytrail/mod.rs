@@ -4,13 +4,11 @@
 //! * `params` and `body`: what callers send, refused by name,
 //! * `reports` and `websites`: the handlers,
 //! * `views` and `csv`: what is answered,
-//! * `dialect`: how problems are written.
 //!
 //! Absent on purpose: CORS. A key in a page would be everybody's.
 
 mod body;
 mod csv;
-mod dialect;
 mod params;
 mod reports;
 mod routes;
@@ -25,8 +23,6 @@ use directory::Directory;
 use service::config::Rate;
 use service::limits::Limiter;
 use uuid::Uuid;
-
-pub use dialect::TinyTrail;
 
 use crate::report::Reports;
 

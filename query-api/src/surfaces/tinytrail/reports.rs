@@ -5,6 +5,7 @@ use axum::response::Response;
 use directory::Caller;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
+use service::dialect::success;
 use service::Problem;
 
 use crate::report::{Answer, Breakdown, Dimension, Scope, Source};
@@ -12,7 +13,7 @@ use crate::surfaces::problem;
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::csv;
 use crate::surfaces::tinytrail::params::{Format, ReportParams};
-use crate::surfaces::tinytrail::views::{self, PAGES, PageView, PagedView, SUMMARY, SummaryView};
+use crate::surfaces::tinytrail::views::{PAGES, PageView, PagedView, SUMMARY, SummaryView};
 
 /// Says which table a report was answered from.
 const SOURCE: HeaderName = HeaderName::from_static("x-footfall-source");
@@ -56,7 +57,7 @@ pub(super) async fn summary(State(api): State<Api>, asked: Asked) -> Result<Resp
     let compared = earlier.zip(before).map(|(earlier, before)| (earlier.days, before.counts));
     let view = SummaryView::new(scope.days, &now.counts, compared);
     let response = match params.format {
-        Format::Json => views::success(StatusCode::OK, view),
+        Format::Json => success(StatusCode::OK, view),
         Format::Csv => csv::download("summary", scope.days, SummaryView::COLUMNS, view.rows())?,
     };
     Ok(from_source(response, now.source))
@@ -71,7 +72,7 @@ pub(super) async fn pages(State(api): State<Api>, asked: Asked) -> Result<Respon
     let rows = counts.into_iter().map(PageView::from);
     let response = match params.format {
         Format::Json => {
-            views::success(StatusCode::OK, PagedView::new(scope.days, params.paging, rows.collect()))
+            success(StatusCode::OK, PagedView::new(scope.days, params.paging, rows.collect()))
         }
         Format::Csv => csv::download("pages", scope.days, PageView::COLUMNS, rows.map(PageView::cells))?,
     };

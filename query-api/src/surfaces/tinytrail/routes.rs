@@ -7,10 +7,10 @@ use axum::response::Response;
 use axum::routing::get;
 use directory::Caller;
 use http::{HeaderValue, header};
+use service::dialect::TinyTrail;
 use service::{Problem, problem};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::surfaces::tinytrail::dialect::TinyTrail;
 use crate::surfaces::tinytrail::{Api, reports, websites};
 
 /// All routes, and the answer for a path that is none.

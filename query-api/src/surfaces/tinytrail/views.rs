@@ -1,10 +1,7 @@
 //! What TinyTrail's answers look like: envelopes, names, rates and rounding.
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat};
 use directory::Website;
-use http::StatusCode;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -13,18 +10,6 @@ use crate::report::{Counts, Days, Metric};
 use crate::surfaces::numbers::Decimal;
 use crate::surfaces::tinytrail::csv::Cell;
 use crate::surfaces::tinytrail::params::Paging;
-
-/// `{"status":"success","data":…}`
-#[derive(Serialize)]
-struct Success<T> {
-    status: &'static str,
-    data: T,
-}
-
-/// An answer in its envelope.
-pub(super) fn success(status: StatusCode, data: impl Serialize) -> Response {
-    (status, Json(Success { status: "success", data })).into_response()
-}
 
 /// `{"start":"2026-02-23","end":"2026-03-01"}`
 #[derive(Serialize)]

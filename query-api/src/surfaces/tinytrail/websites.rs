@@ -4,13 +4,14 @@ use axum::extract::State;
 use axum::response::Response;
 use directory::{Caller, NewWebsite};
 use http::StatusCode;
+use service::dialect::success;
 use service::Problem;
 use service::extract::Json;
 use uuid::Uuid;
 
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::body::Fields;
-use crate::surfaces::tinytrail::views::{self, WebsiteView};
+use crate::surfaces::tinytrail::views::WebsiteView;
 
 /// Bytes of a website's settings: a hundred groups with their patterns and a thousand addresses fit.
 const SETTINGS: usize = 256 * 1024;
@@ -20,7 +21,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Response {
     let snapshot = api.directory.snapshot();
     let websites = snapshot.websites().iter().filter(|website| caller.may_see(website));
     let views: Vec<_> = websites.map(|website| WebsiteView::from(&**website)).collect();
-    views::success(StatusCode::OK, views)
+    success(StatusCode::OK, views)
 }
 
 /// `POST /api/v1/websites`
@@ -41,7 +42,7 @@ pub(super) async fn create(
         timezone: fields.text("timezone")?,
     };
     let website = api.directory.add_website(new).await?;
-    Ok(views::success(StatusCode::CREATED, WebsiteView::from(&*website)))
+    Ok(success(StatusCode::CREATED, WebsiteView::from(&*website)))
 }
 
 /// Only an admin may say whose the website is; a user who names the own account says nothing new.

@@ -1,0 +1,129 @@
+//! A whole house for tests: one per test process, on the real engine; each test owns a website.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ingest::config::{CollectConfig, StreamConfig};
+use ingest::load::LoadConfig;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use schema::store::StoreUrl;
+use serde_json::{Value, json};
+use service::config::Rate;
+use service::{Clock, MasterKey, Stop};
+use standalone::house::{House, HouseConfig};
+use uuid::Uuid;
+
+/// A user agent that is nobody's bot.
+pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0";
+
+/// A running house.
+pub struct TestHouse {
+    /// Where it answers.
+    pub url: String,
+    /// The admin's key.
+    pub key: String,
+    /// Its store, for looking behind the reports.
+    pub store: StoreUrl,
+}
+
+/// The house of this test process.
+pub fn house() -> &'static TestHouse {
+    static HOUSE: OnceLock<TestHouse> = OnceLock::new();
+    HOUSE.get_or_init(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        // On a thread of its own: every test's runtime ends with the test.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(open(&tell));
+        });
+        told.recv().expect("the house of the tests did not open")
+    })
+}
+
+async fn open(tell: &std::sync::mpsc::Sender<TestHouse>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let engine = sandbox::testing::engine().await;
+    let store = StoreUrl::parse(&engine.store_url)
+        .unwrap()
+        .with_database(&format!("test_house_{}", Uuid::new_v4().simple()));
+    let journal = tempfile::tempdir().unwrap();
+    let config = HouseConfig {
+        store: store.clone(),
+        master: MasterKey::generate().unwrap(),
+        stream: StreamConfig { kafka: None, partitions: 4, journal: journal.path().join("journal") },
+        collect: CollectConfig {
+            limit: Rate::Off,
+            // A test says who calls with X-Forwarded-For.
+            proxies: "127.0.0.1".parse().unwrap(),
+            ..CollectConfig::default()
+        },
+        load: LoadConfig { linger: Duration::from_millis(50), ..LoadConfig::default() },
+        api_limit: Rate::Off,
+        clock: Clock::system(),
+    };
+    let stop = Stop::new();
+    let house = House::open(config, stop.clone()).await.unwrap();
+    let key = house.directory.bootstrap_admin(None).await.unwrap().unwrap().to_string();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tell.send(TestHouse { url, key, store }).unwrap();
+    service::serve::serve(house.router.clone(), listener, stop).await.unwrap();
+}
+
+impl TestHouse {
+    /// A request with the admin's key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        Client::new().request(method, format!("{}{path}", self.url)).header("x-api-key", &self.key)
+    }
+
+    /// Asks with the admin's key; the status and the body.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// A new website with a domain of its own; `settings` are merged into the request.
+    pub async fn website(&self, settings: Value) -> Site {
+        let domain = format!("{}.example", Uuid::new_v4().simple());
+        let mut body = json!({ "domain": domain });
+        for (name, value) in settings.as_object().cloned().unwrap_or_default() {
+            body[name] = value;
+        }
+        let response = self.request(Method::POST, "/api/v1/websites").json(&body).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        let website: Value = response.json().await.unwrap();
+        Site {
+            id: website["data"]["id"].as_str().unwrap().to_owned(),
+            domain: website["data"]["domain"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// A report's `data`; `query` is its path and query after `/reports/`, without the website.
+    pub async fn report(&self, site: &Site, query: &str) -> Value {
+        let join = if query.contains('?') { '&' } else { '?' };
+        let path = format!("/api/v1/reports/{query}{join}website_id={}", site.id);
+        let (status, body) = self.get(&path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body["data"].clone()
+    }
+
+    /// Waits until everything in the stream is in the store.
+    pub async fn settle(&self, site: &Site) {
+        loop {
+            let path = format!("/api/v1/import?website_id={}&wait=true", site.id);
+            let response = self.request(Method::POST, &path).send().await.unwrap();
+            let answer: Value = response.json().await.unwrap();
+            if answer["data"]["loaded"] == json!(true) {
+                return;
+            }
+        }
+    }
+}
+
+/// A test's own website.
+pub struct Site {
+    /// Its id.
+    pub id: String,
+    /// Its domain.
+    pub domain: String,
+}
