@@ -1,34 +1,45 @@
 //! `ingest`: the way in. `collect` takes events over HTTP, `load` brings them into ClickHouse, `all` does both.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use directory::Directory;
 use ingest::config::{self, CollectConfig, StreamConfig};
 use ingest::load::{self, LoadConfig};
+use ingest::stream::Stream;
 use ingest::surfaces;
 use schema::migrate;
 use schema::store::StoreUrl;
-use service::{Clock, MasterKey, stop, telemetry};
+use service::config::{ConfigError, read, require};
+use service::{Clock, MasterKey, Stop};
+use tokio::net::TcpListener;
 
-/// Takes events over HTTP and loads them into ClickHouse.
+/// Takes events over HTTP and loads them into ClickHouse. All settings come from the environment.
 #[derive(Parser)]
-#[command(name = "ingest", version)]
+#[command(name = "ingest", version, after_help = SETTINGS)]
 struct Args {
     #[command(subcommand)]
     role: Role,
-    /// The ClickHouse server: http(s)://[user:password@]host:port[/database].
-    #[arg(long, env = "FOOTFALL_CLICKHOUSE_URL", hide_env_values = true, global = true)]
-    clickhouse_url: Option<StoreUrl>,
-    /// The folder of the journal, which is used when FOOTFALL_KAFKA is not set.
-    #[arg(long, env = "FOOTFALL_DATA", default_value = "data", global = true)]
-    data: PathBuf,
-    /// The port of the collect role.
-    #[arg(long, env = "FOOTFALL_PORT", default_value_t = 8000, global = true)]
-    port: u16,
 }
+
+const SETTINGS: &str = "\
+Settings:
+  FOOTFALL_CLICKHOUSE_URL   http(s)://[user:password@]host:port[/database]; required
+  FOOTFALL_KAFKA            brokers as host:port,…; without them the journal is used, and only `all` works
+  FOOTFALL_PARTITIONS       partitions of a new topic or journal; 4
+  FOOTFALL_DATA             the folder of the journal; data
+  FOOTFALL_MASTER_KEY       32 random bytes as hexadecimal digits or base64, the same in all processes;
+                            required by collect and all
+  FOOTFALL_LISTEN           the address to listen on; 0.0.0.0
+  FOOTFALL_PORT             the port to listen on; 8000
+  FOOTFALL_COLLECT_LIMIT    requests per client address, or off; 10/10s
+  FOOTFALL_TRUSTED_PROXIES  whose X-Forwarded-For is believed: addresses and ranges; nobody's
+  FOOTFALL_GEOIP            a country or city database in MaxMind's format; without one places are not known
+  FOOTFALL_LOG              a level or a filter, with the word json for JSON lines; info";
 
 #[derive(Subcommand, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -40,55 +51,97 @@ enum Role {
     All,
 }
 
+/// The settings. They are not flags: a process list shows those, and two of them are secrets.
+struct Config {
+    store: StoreUrl,
+    stream: StreamConfig,
+    collect: CollectConfig,
+    listen: IpAddr,
+    port: u16,
+}
+
+impl Config {
+    fn from_env() -> Result<Self, ConfigError> {
+        let data = read::<PathBuf>("FOOTFALL_DATA")?.unwrap_or_else(|| "data".into());
+        Ok(Self {
+            store: require("FOOTFALL_CLICKHOUSE_URL")?,
+            stream: StreamConfig::from_env(&data)?,
+            collect: CollectConfig::from_env()?,
+            listen: read("FOOTFALL_LISTEN")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            port: read("FOOTFALL_PORT")?.unwrap_or(8000),
+        })
+    }
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    telemetry::init()?;
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args.role).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence for the operator, whatever the log's settings are.
+            eprintln!("ingest: {error:#}.");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(role: Role) -> anyhow::Result<()> {
+    service::telemetry::init()?;
+    let config = Config::from_env()?;
+    if config.stream.kafka.is_none() && role != Role::All {
+        bail!("collect and load apart need FOOTFALL_KAFKA; on one machine without Kafka run `ingest all`");
+    }
+    let master = match role {
+        Role::Load => None,
+        Role::Collect | Role::All => Some(require::<MasterKey>("FOOTFALL_MASTER_KEY")?),
+    };
     // The TLS of an https store; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let args = Args::parse();
-    let store = args.clickhouse_url.context("say where ClickHouse is: FOOTFALL_CLICKHOUSE_URL")?;
-    let stream_config = StreamConfig::from_env(&args.data)?;
-    if stream_config.kafka.is_none() && args.role != Role::All {
-        anyhow::bail!(
-            "collect and load apart need FOOTFALL_KAFKA; on one machine without Kafka run `ingest all`"
-        );
-    }
-    let stop = stop::on_signal();
+    let stop = service::stop::on_signal();
     let clock = Clock::system();
-    migrate::up(&store).await.context("the database could not be brought up to date")?;
-    let stream = stream_config.open().await?;
-
-    let loading = (args.role != Role::Collect).then(|| {
-        tokio::spawn(load::run(
-            stream.clone(),
-            store.client(),
-            LoadConfig::default(),
-            clock.clone(),
-            stop.clone(),
-        ))
+    migrate::up(&config.store).await.context("the database could not be brought up to date")?;
+    let stream = config.stream.open().await?;
+    let loading = (role != Role::Collect).then(|| {
+        let (client, clock) = (config.store.client(), clock.clone());
+        tokio::spawn(load::run(Arc::clone(&stream), client, LoadConfig::default(), clock, stop.clone()))
     });
-    if args.role == Role::Load {
-        tracing::info!(partitions = stream.partitions(), "The loader runs.");
-        stop.cancelled().await;
-    } else {
-        let master: MasterKey = service::config::require("FOOTFALL_MASTER_KEY")?;
-        let directory = Directory::open(&store, &master, clock.clone()).await?;
-        tokio::spawn(directory.clone().keep_fresh(stop.clone()));
-        let parts =
-            config::Parts { store, master, directory, stream: stream.clone(), clock, stop: stop.clone() };
-        let app = config::build(parts, CollectConfig::from_env()?)?;
-        let address = SocketAddr::from(([0, 0, 0, 0], args.port));
-        let listener = tokio::net::TcpListener::bind(address)
-            .await
-            .with_context(|| format!("port {} cannot be listened on", args.port))?;
-        tracing::info!(port = args.port, "The collector listens.");
-        let health = surfaces::health(&app);
-        let router = surfaces::router(app).merge(health);
-        service::serve::serve(router, listener, stop).await?;
-    }
+    let served = match master {
+        Some(master) => collect(config, master, Arc::clone(&stream), clock, stop.clone()).await,
+        None => {
+            tracing::info!(partitions = stream.partitions(), "The loader runs.");
+            stop.cancelled().await;
+            Ok(())
+        }
+    };
+    // Also when the server failed by itself.
+    stop.cancel();
     if let Some(loading) = loading {
         loading.await?;
     }
     stream.close().await;
+    served
+}
+
+async fn collect(
+    config: Config,
+    master: MasterKey,
+    stream: Arc<dyn Stream>,
+    clock: Clock,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let directory = Directory::open(&config.store, &master, clock.clone())
+        .await
+        .context("the directory cannot be read")?;
+    tokio::spawn(Arc::clone(&directory).keep_fresh(stop.clone()));
+    let parts = config::Parts { store: config.store, master, directory, stream, clock, stop: stop.clone() };
+    let app = config::build(parts, config.collect)?;
+    let listener = TcpListener::bind((config.listen, config.port))
+        .await
+        .with_context(|| format!("port {} cannot be opened", config.port))?;
+    tracing::info!(address = %listener.local_addr()?, "Events are collected.");
+    let health = surfaces::health(&app);
+    service::serve::serve(surfaces::router(app).merge(health), listener, stop).await?;
+    tracing::info!("The last request was answered.");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `footfall serve`: the house on one port, and what a newcomer needs to see.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,11 +33,12 @@ pub struct ServeArgs {
 
 /// Serves until a signal comes.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&args.data)
+    make_private_folder(&args.data)
         .with_context(|| format!("the data folder {} cannot be made", args.data.display()))?;
     // Taken first: a port that is in use should not cost the start of a database.
-    let address = SocketAddr::from(([0, 0, 0, 0], args.port));
-    let listener = TcpListener::bind(address)
+    let listen =
+        service::config::read::<IpAddr>("FOOTFALL_LISTEN")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let listener = TcpListener::bind((listen, args.port))
         .await
         .with_context(|| format!("port {} cannot be listened on; choose another with --port", args.port))?;
     let port = listener.local_addr()?.port();
@@ -98,6 +99,15 @@ fn master_key(data: &Path) -> anyhow::Result<MasterKey> {
         }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
+}
+
+/// Makes a folder that only its owner may enter; one that is there keeps its mode.
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(path)
 }
 
 /// Writes a file that only its owner may read, whole or not at all.

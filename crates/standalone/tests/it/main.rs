@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod access_log;
+mod browser;
 mod conformance;
 mod house;
 mod tidy;

@@ -1,0 +1,15 @@
+//! The way in at its edges: asked over HTTP like by browsers and importers, on both streams, into the real ClickHouse.
+//! A test owns a website, and where it disturbs others a house and a database.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod collect;
+mod cors;
+mod hand;
+mod health;
+mod house;
+mod import;
+mod load;
+mod salts;
+mod tracker;
