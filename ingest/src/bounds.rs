@@ -12,6 +12,9 @@ pub const IMPORT_BODY: usize = 64 * 1024 * 1024;
 /// Lines that an import appends to the stream at once: large enough to share a disk write, small in memory.
 pub const IMPORT_CHUNK: usize = 2_000;
 
+/// Bytes of lines that an import appends at once: long lines come in smaller chunks, well under what the stream queues.
+pub const IMPORT_CHUNK_BYTES: usize = 4 * 1024 * 1024;
+
 /// Refused lines that an import's answer lists by number; the others are counted.
 pub const IMPORT_REFUSALS: usize = 1_000;
 

@@ -140,8 +140,7 @@ async fn collect(
         .await
         .with_context(|| format!("port {} cannot be opened", config.port))?;
     tracing::info!(address = %listener.local_addr()?, "Events are collected.");
-    let health = surfaces::health(&app);
-    service::serve::serve(surfaces::router(app).merge(health), listener, stop).await?;
+    service::serve::serve(surfaces::alone(app), listener, stop).await?;
     tracing::info!("The last request was answered.");
     Ok(())
 }

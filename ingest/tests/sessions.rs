@@ -1,6 +1,9 @@
 //! The sessioniser against the definitions of the metrics: what it streams adds up to what a slow reading of the
 //! definitions counts, and what it forgets can be recalled from the rows.
 
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ingest::load::recall::{Before, recall};
@@ -160,7 +163,7 @@ fn by_definition(events: &[(u64, Event)]) -> Expected {
             match open {
                 Some(session) => session.push(event),
                 None if [PAGE_VIEW, CUSTOM].contains(&event.event_type.as_str()) => {
-                    sessions.push(vec![event])
+                    sessions.push(vec![event]);
                 }
                 None => {}
             }

@@ -1,4 +1,4 @@
--- Salts of the visitor hash: one per calendar day, shared by all collectors. The earliest claim of a day is its salt.
+-- Salts of the visitor hash: one per calendar day, shared by all collectors. A row without a salt is a claim on its day.
 -- Partitions are dropped when their time has come, which removes the bytes and not only the rows.
 CREATE TABLE IF NOT EXISTS salts
 (

@@ -13,6 +13,8 @@ pub fn init() -> Result<(), ConfigError> {
     let (json, words): (Vec<_>, Vec<_>) =
         setting.split(',').map(str::trim).filter(|word| !word.is_empty()).partition(|word| *word == "json");
     let words = if words.is_empty() { "info".to_owned() } else { words.join(",") };
+    // The journal's store tells of every table that it writes; its warnings are enough, unless it is asked for.
+    let words = format!("fjall=warn,lsm_tree=warn,{words}");
     let filter = EnvFilter::try_new(words).map_err(|_| ConfigError {
         name: NAME,
         reason: "expected a level like info, or a filter".to_owned(),

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use thiserror::Error;
+use url::Url;
 use uuid::Uuid;
 
 /// Where the running server is, and who asks.
@@ -34,8 +37,51 @@ pub struct RemoteWebsite {
 #[derive(Clone)]
 pub struct Remote {
     server: String,
-    key: String,
+    key: HeaderValue,
     client: Client,
+}
+
+/// Why a running server did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum RemoteError {
+    /// Nothing answered, or it went away before it had answered.
+    #[error(
+        "no Footfall answers at {server} ({cause}); start one with `footfall serve`, or name another with --server URL"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        server: String,
+        /// What the connection said.
+        cause: String,
+    },
+    /// It went away while it answered.
+    #[error("the server's answer broke off")]
+    BrokeOff(#[source] reqwest::Error),
+    /// It does not know the key.
+    #[error("the server does not know this API key")]
+    Unauthorized,
+    /// It said no.
+    #[error("the server refused ({status}): {reason}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Its own words.
+        reason: String,
+    },
+    /// Its words are not those of a Footfall.
+    #[error("the server's answer was not understood")]
+    NotUnderstood(#[source] serde_json::Error),
+}
+
+impl RemoteError {
+    /// Whether the same request may do better later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::BrokeOff(_) => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::Unauthorized | Self::NotUnderstood(_) => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -46,11 +92,21 @@ struct Success<T> {
 impl Remote {
     /// The server that the arguments name.
     pub fn new(args: &RemoteArgs) -> anyhow::Result<Self> {
-        let key = args.key.clone().context(
+        let key = args.key.as_deref().map(str::trim).filter(|key| !key.is_empty()).context(
             "an API key is needed: --key KEY or FOOTFALL_KEY (`footfall serve` prints the admin's at its first start)",
         )?;
+        let mut key = HeaderValue::from_str(key)
+            .ok()
+            .context("the API key (--key or FOOTFALL_KEY) must be one line of plain text")?;
+        key.set_sensitive(true);
+        let server = args.server.trim().trim_end_matches('/').to_owned();
+        let is_url =
+            Url::parse(&server).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !is_url {
+            bail!("--server (or FOOTFALL_SERVER) must be a URL like http://localhost:8000, not `{server}`");
+        }
         let client = Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { server: args.server.trim_end_matches('/').to_owned(), key, client })
+        Ok(Self { server, key, client })
     }
 
     /// Asks and reads the `data` of the answer.
@@ -59,9 +115,11 @@ impl Remote {
         method: Method,
         path: &str,
         body: Option<Value>,
-    ) -> anyhow::Result<T> {
-        let mut request =
-            self.client.request(method, format!("{}{path}", self.server)).header("x-api-key", &self.key);
+    ) -> Result<T, RemoteError> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.server))
+            .header("x-api-key", self.key.clone());
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -74,11 +132,11 @@ impl Remote {
         &self,
         path: &str,
         lines: Vec<u8>,
-    ) -> anyhow::Result<Result<T, Duration>> {
+    ) -> Result<Result<T, Duration>, RemoteError> {
         let request = self
             .client
             .post(format!("{}{path}", self.server))
-            .header("x-api-key", &self.key)
+            .header("x-api-key", self.key.clone())
             .header("content-type", "application/x-ndjson")
             .body(lines);
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
@@ -91,7 +149,7 @@ impl Remote {
     }
 
     /// All websites that the key may see.
-    pub async fn websites(&self) -> anyhow::Result<Vec<RemoteWebsite>> {
+    pub async fn websites(&self) -> Result<Vec<RemoteWebsite>, RemoteError> {
         self.ask(Method::GET, "/api/v1/websites", None).await
     }
 
@@ -111,32 +169,25 @@ impl Remote {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+    fn unreachable(&self, error: &reqwest::Error) -> RemoteError {
         let cause = service::problem::chain(error);
-        anyhow::anyhow!(
-            "no Footfall answers at {} ({cause}); start one with `footfall serve`, or name another with --server URL",
-            self.server
-        )
+        RemoteError::Unreachable { server: self.server.clone(), cause }
     }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, RemoteError> {
     let status = response.status();
-    let body = response.bytes().await.context("the server's answer broke off")?;
+    let body = response.bytes().await.map_err(RemoteError::BrokeOff)?;
     if status == StatusCode::UNAUTHORIZED {
-        bail!("the server does not know this API key");
+        return Err(RemoteError::Unauthorized);
     }
     if !status.is_success() {
-        let message = serde_json::from_slice::<Value>(&body)
+        let reason = serde_json::from_slice::<Value>(&body)
             .ok()
-            .and_then(|answer| Some(answer.get("error")?.get("message")?.as_str()?.to_owned()));
-        bail!(
-            "the server refused ({}): {}",
-            status.as_u16(),
-            message.unwrap_or_else(|| "no reason given".to_owned())
-        );
+            .and_then(|answer| Some(answer.get("error")?.get("message")?.as_str()?.to_owned()))
+            .unwrap_or_else(|| "no reason given".to_owned());
+        return Err(RemoteError::Refused { status: status.as_u16(), reason });
     }
-    let answer: Success<T> =
-        serde_json::from_slice(&body).context("the server's answer was not understood")?;
+    let answer: Success<T> = serde_json::from_slice(&body).map_err(RemoteError::NotUnderstood)?;
     Ok(answer.data)
 }

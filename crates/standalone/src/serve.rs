@@ -46,7 +46,13 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let stop = stop::on_signal();
     let (store, engine) = store(&args.data).await?;
 
-    let served = serve_house(HouseConfig::from_env(store, master, &args.data)?, listener, port, stop).await;
+    let config = HouseConfig::from_env(store, master, &args.data);
+    let served = match config {
+        Ok(config) => serve_house(config, listener, port, stop.clone()).await,
+        Err(error) => Err(error),
+    };
+    // Also a start that failed half-way has workers, and they must not meet a store that is gone.
+    stop.cancel();
     if let Some(engine) = engine {
         engine.stop().await?;
     }
@@ -60,15 +66,36 @@ async fn serve_house(
     stop: Stop,
 ) -> anyhow::Result<()> {
     let house = House::open(config, stop.clone()).await?;
-    let given = service::config::read::<String>(directory::ADMIN_KEY_VARIABLE)?;
-    let fresh_key = house.directory.bootstrap_admin(given.as_deref()).await?.map(|key| key.to_string());
-    let website = first_website(&house.directory).await?;
-    println!("{}", welcome(port, fresh_key.as_deref(), &website));
-    service::serve::serve(house.router.clone(), listener, stop.clone()).await?;
+    let served = open_doors(&house, listener, port, stop.clone()).await;
     // The listener may also end by itself; the workers are told either way.
     stop.cancel();
     house.close().await;
+    served
+}
+
+/// Makes sure that somebody can come in, tells how, and serves.
+async fn open_doors(house: &House, listener: TcpListener, port: u16, stop: Stop) -> anyhow::Result<()> {
+    let given = service::config::read::<String>(directory::ADMIN_KEY_VARIABLE)?;
+    let fresh = house.directory.bootstrap_admin(given.as_deref()).await?;
+    let key = match (fresh, given) {
+        (Some(key), _) => AdminKey::Fresh(key.to_string()),
+        (None, Some(_)) => AdminKey::Given,
+        (None, None) => AdminKey::Shown,
+    };
+    let website = first_website(&house.directory).await?;
+    println!("{}", welcome(port, &key, &website));
+    service::serve::serve(house.router.clone(), listener, stop).await?;
     Ok(())
+}
+
+/// What there is to say of the admin's key.
+enum AdminKey {
+    /// It was made now.
+    Fresh(String),
+    /// The operator chose it.
+    Given,
+    /// It was made at an earlier start.
+    Shown,
 }
 
 /// The store that `FOOTFALL_CLICKHOUSE_URL` names; else the embedded engine on the data folder, started now.
@@ -151,16 +178,17 @@ pub fn snippet(server: &str, website_id: &str) -> String {
     format!(r#"<script defer data-id="{website_id}" src="{server}/js/tracker.js"></script>"#)
 }
 
-fn welcome(port: u16, fresh_key: Option<&str>, website: &Website) -> String {
+fn welcome(port: u16, key: &AdminKey, website: &Website) -> String {
     let server = format!("http://localhost:{port}");
     let (id, domain) = (website.id, &website.domain);
     let snippet = snippet(&server, &id.to_string());
-    let (key_line, key) = match fresh_key {
-        Some(key) => (format!("{key}   (shown only now: keep it)"), key.to_owned()),
-        None => (
-            "shown at the first start; set FOOTFALL_ADMIN_KEY to replace it".to_owned(),
-            "$FOOTFALL_KEY".to_owned(),
-        ),
+    // What is told of the key, and how the pasted lines name it.
+    let (key_line, key) = match key {
+        AdminKey::Fresh(key) => (format!("{key}   (shown only now: keep it)"), key.as_str()),
+        AdminKey::Given => ("the one in FOOTFALL_ADMIN_KEY".to_owned(), "$FOOTFALL_ADMIN_KEY"),
+        AdminKey::Shown => {
+            ("shown at the first start; set FOOTFALL_ADMIN_KEY to replace it".to_owned(), "$FOOTFALL_KEY")
+        }
     };
     format!(
         r#"

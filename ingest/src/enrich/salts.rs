@@ -1,8 +1,13 @@
 //! The salts of the visitor hash: 128 random bits per calendar day, shared by all collectors through the store, kept
 //! for 48 hours, then destroyed. After that no stored value can be linked to an address.
 //!
-//! A day's salt is claimed by an insert and a read-back: the earliest claim wins, so collectors that start at once
-//! agree. The bytes are sealed under the master key, so that a copy of the database alone opens nothing.
+//! Collectors that start at once must agree on a day's salt, although the store knows no uniqueness. So a salt is
+//! claimed first: a claim is a row without a salt, and whoever then looks and sees no other claim makes the salt. Two
+//! cannot both do so, since each has its row in the table before it looks. The later claim yields, the earlier one
+//! waits for that. Times alone would not do: a row carries the time at which its insert began and is seen when the
+//! insert has ended, so an earlier claim may appear after a later one has won.
+//!
+//! The bytes are sealed under the master key, so that a copy of the database alone opens nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -16,6 +21,7 @@ use clickhouse::{Client, Row};
 use serde::Deserialize;
 use service::{Clock, MasterKey, Stop};
 use thiserror::Error;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// How long a salt is kept after it was made.
@@ -29,6 +35,18 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// How often coming days are prepared and old salts destroyed.
 const TEND_EVERY: Duration = Duration::from_mins(5);
+
+/// Instead of a salt, in the row of a claim.
+const CLAIMED: &str = "";
+
+/// Instead of a salt, in the row by which a claim yields.
+const YIELDED: &str = "-";
+
+/// Whose claim is older than this has died before it made a salt. Far longer than a look and an insert take.
+const LAPSED_AFTER_S: u32 = 5;
+
+/// How often a claim that waits looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One day's salt. Not shown by `Debug`, wiped from memory when dropped.
 #[derive(Clone)]
@@ -69,10 +87,55 @@ pub struct Salts {
     claiming: tokio::sync::Mutex<()>,
 }
 
-#[derive(Row, Deserialize)]
+/// A salt, a claim, or a claim's end.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 struct SaltRow {
     salt: String,
+    #[serde(with = "clickhouse::serde::uuid")]
+    claim: Uuid,
     destroy_at: u32,
+    is_lapsed: bool,
+}
+
+impl SaltRow {
+    fn is_salt(&self) -> bool {
+        self.salt != CLAIMED && self.salt != YIELDED
+    }
+}
+
+/// What a claim sees when it looks.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The day has its salt.
+    Made(SaltRow),
+    /// There is no other claim: make the salt.
+    Won,
+    /// There is an earlier claim.
+    Yield,
+    /// Another claim has not yielded yet, or has not made its salt yet.
+    Wait,
+    /// Nobody claims the day any more.
+    Again,
+}
+
+/// Judges a claim by a day's rows, the earliest first.
+fn judge(own: Uuid, rows: &[SaltRow]) -> Verdict {
+    if let Some(salt) = rows.iter().find(|row| row.is_salt()) {
+        return Verdict::Made(salt.clone());
+    }
+    let yielded = |claim: Uuid| rows.iter().any(|row| row.salt == YIELDED && row.claim == claim);
+    let alive: Vec<Uuid> = rows
+        .iter()
+        .filter(|row| row.salt == CLAIMED && !row.is_lapsed && !yielded(row.claim))
+        .map(|row| row.claim)
+        .collect();
+    match alive.iter().position(|claim| *claim == own) {
+        Some(0) if alive.len() == 1 => Verdict::Won,
+        Some(0) => Verdict::Wait,
+        Some(_) => Verdict::Yield,
+        None if alive.is_empty() => Verdict::Again,
+        None => Verdict::Wait,
+    }
 }
 
 impl Salts {
@@ -97,7 +160,8 @@ impl Salts {
         if let Some(salt) = self.in_memory(day) {
             return Ok(salt);
         }
-        let row = match self.stored(day).await? {
+        let stored = self.rows(day).await?.into_iter().find(SaltRow::is_salt);
+        let row = match stored {
             Some(row) => row,
             None => self.claim(day).await?,
         };
@@ -161,38 +225,57 @@ impl Salts {
         kept.get(&day).filter(|kept| kept.destroy_at > self.clock.now()).map(|kept| Arc::clone(&kept.salt))
     }
 
-    /// The earliest claim of a day that is still alive.
-    async fn stored(&self, day: i32) -> Result<Option<SaltRow>, clickhouse::error::Error> {
+    /// What the store holds of a day, the earliest first, without what is to be destroyed.
+    async fn rows(&self, day: i32) -> Result<Vec<SaltRow>, clickhouse::error::Error> {
         self.client
             .query(
-                "SELECT salt, destroy_at FROM salts
+                "SELECT salt, claim, destroy_at, claimed_at < now64(9) - toIntervalSecond({lapsed:UInt32}) AS is_lapsed
+                 FROM salts
                  WHERE day = toDate({day:UInt16}) AND destroy_at > fromUnixTimestamp({now:Int64})
-                 ORDER BY claimed_at, claim LIMIT 1",
+                 ORDER BY claimed_at, claim",
             )
+            .param("lapsed", LAPSED_AFTER_S)
             .param("day", day)
             .param("now", self.clock.now() / 1000)
-            .fetch_optional::<SaltRow>()
+            .fetch_all::<SaltRow>()
             .await
     }
 
-    /// Claims a day with a new salt and reads back whose claim was first.
+    /// Claims a day until it has a salt, one's own or another's.
     async fn claim(&self, day: i32) -> Result<SaltRow, SaltError> {
-        let mut salt = Zeroizing::new([0; 16]);
-        getrandom::fill(salt.as_mut_slice()).map_err(|_| SaltError::Random)?;
-        let now = self.clock.now();
-        let destroy_at = (now + KEPT_MS).max(i64::from(day) * DAY_MS + DAY_ENDS_AFTER_MS);
+        let mut own = Uuid::new_v4();
+        self.put(day, own, CLAIMED).await?;
+        loop {
+            match judge(own, &self.rows(day).await?) {
+                Verdict::Made(row) => return Ok(row),
+                Verdict::Won => {
+                    let mut salt = Zeroizing::new([0; 16]);
+                    getrandom::fill(salt.as_mut_slice()).map_err(|_| SaltError::Random)?;
+                    self.put(day, own, &self.seal(&salt)?).await?;
+                }
+                Verdict::Yield => self.put(day, own, YIELDED).await?,
+                Verdict::Wait => tokio::time::sleep(LOOK_EVERY).await,
+                Verdict::Again => {
+                    own = Uuid::new_v4();
+                    self.put(day, own, CLAIMED).await?;
+                }
+            }
+        }
+    }
+
+    async fn put(&self, day: i32, claim: Uuid, salt: &str) -> Result<(), clickhouse::error::Error> {
+        let destroy_at = (self.clock.now() + KEPT_MS).max(i64::from(day) * DAY_MS + DAY_ENDS_AFTER_MS);
         self.client
             .query(
                 "INSERT INTO salts (day, salt, claim, destroy_at)
                  VALUES (toDate({day:UInt16}), {salt:String}, {claim:UUID}, fromUnixTimestamp({destroy_at:Int64}))",
             )
             .param("day", day)
-            .param("salt", self.seal(&salt)?)
-            .param("claim", uuid::Uuid::new_v4().to_string())
+            .param("salt", salt)
+            .param("claim", claim.to_string())
             .param("destroy_at", destroy_at.div_euclid(1000))
             .execute()
-            .await?;
-        self.stored(day).await?.ok_or(SaltError::Store(clickhouse::error::Error::RowNotFound))
+            .await
     }
 
     fn seal(&self, salt: &[u8; 16]) -> Result<String, SaltError> {
@@ -210,5 +293,50 @@ impl Salts {
             self.cipher.decrypt(&XNonce::from(*nonce), sealed).map_err(|_| SaltError::Sealed)?,
         );
         Ok(Salt(Zeroizing::new(salt.as_slice().try_into().map_err(|_| SaltError::Sealed)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Uuid = Uuid::from_u128(5);
+    const OTHER: Uuid = Uuid::from_u128(6);
+
+    fn row(claim: Uuid, salt: &str) -> SaltRow {
+        SaltRow { salt: salt.into(), claim, destroy_at: 0, is_lapsed: false }
+    }
+
+    fn dead(claim: Uuid) -> SaltRow {
+        SaltRow { is_lapsed: true, ..row(claim, CLAIMED) }
+    }
+
+    #[test]
+    fn a_claim_without_rivals_makes_the_salt() {
+        assert_eq!(judge(OWN, &[row(OWN, CLAIMED)]), Verdict::Won);
+        let yielded = [row(OTHER, CLAIMED), row(OWN, CLAIMED), row(OTHER, YIELDED)];
+        assert_eq!(judge(OWN, &yielded), Verdict::Won);
+        assert_eq!(judge(OWN, &[dead(OTHER), row(OWN, CLAIMED)]), Verdict::Won);
+    }
+
+    #[test]
+    fn the_earlier_claim_waits_and_the_later_yields() {
+        let claims = [row(OWN, CLAIMED), row(OTHER, CLAIMED), row(Uuid::from_u128(7), CLAIMED)];
+        let verdicts = claims.each_ref().map(|claim| judge(claim.claim, &claims));
+        assert_eq!(verdicts, [Verdict::Wait, Verdict::Yield, Verdict::Yield]);
+    }
+
+    #[test]
+    fn who_has_yielded_waits_for_the_salt_and_claims_again_when_nobody_makes_it() {
+        let yielded = [row(OWN, CLAIMED), row(OWN, YIELDED)];
+        assert_eq!(judge(OWN, &[&[row(OTHER, CLAIMED)], &yielded[..]].concat()), Verdict::Wait);
+        assert_eq!(judge(OWN, &[&[dead(OTHER)], &yielded[..]].concat()), Verdict::Again);
+        assert_eq!(judge(OWN, &[dead(OWN)]), Verdict::Again, "one's own claim lapses too");
+    }
+
+    #[test]
+    fn the_first_salt_is_the_days() {
+        let rows = [row(OTHER, CLAIMED), row(OWN, CLAIMED), row(OTHER, "first"), row(OWN, "second")];
+        assert_eq!(judge(OWN, &rows), Verdict::Made(rows[2].clone()));
     }
 }

@@ -85,6 +85,7 @@ async fn import(
     let mut tally = Tally::default();
     let mut lines = Lines::default();
     let mut hits = Vec::new();
+    let mut hits_size = 0;
     let mut body = body.into_data_stream();
     let mut size = 0;
     loop {
@@ -101,10 +102,14 @@ async fn import(
         while let Some((number, line)) = lines.next() {
             tally.read += 1;
             match ImportLine::parse(&line, &website, app.clock.now()) {
-                Ok(hit) => hits.push(hit),
+                Ok(hit) => {
+                    hits.push(hit);
+                    hits_size += line.len();
+                }
                 Err(problem) => tally.refuse(number, problem),
             }
-            if hits.len() >= bounds::IMPORT_CHUNK {
+            if hits.len() >= bounds::IMPORT_CHUNK || hits_size >= bounds::IMPORT_CHUNK_BYTES {
+                hits_size = 0;
                 append(&app, std::mem::take(&mut hits), &mut tally).await?;
             }
         }

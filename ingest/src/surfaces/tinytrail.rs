@@ -33,7 +33,10 @@ async fn collect(
     body: Result<Bounded<{ bounds::COLLECT_BODY }>, Problem>,
 ) -> Result<Response, Problem> {
     app.collect_limit.check(&rate_key(address))?;
-    let event: WireEvent = parse_json(&body?.0)?;
+    let mut event: WireEvent = parse_json(&body?.0)?;
+    if event.event_id.as_deref().is_none_or(str::is_empty) {
+        event.event_id = idempotency_key(&headers)?;
+    }
     let id = website_id(event.website_id.as_deref())?;
     let Some(website) = app.collector.website(id) else {
         event.check()?;
@@ -44,4 +47,15 @@ async fn collect(
         Accepted::Counted => (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response(),
         Accepted::Bot | Accepted::Excluded => StatusCode::NO_CONTENT.into_response(),
     })
+}
+
+/// The `Idempotency-Key` of a request, which is the event's id where the body has none.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| key.len() <= bounds::IDENTIFIER).ok_or_else(|| {
+        let message =
+            format!("`Idempotency-Key` must have at most {} visible characters.", bounds::IDENTIFIER);
+        Problem::field("Idempotency-Key", message)
+    })?;
+    Ok(Some(key.to_owned()).filter(|key| !key.is_empty()))
 }

@@ -1,14 +1,18 @@
 //! `GET /js/tracker.js`: the snippet that pages include.
 
-use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Router, middleware};
 use http::header;
+use service::dialect::TinyTrail;
+use service::problem;
 
 const TRACKER: &str = include_str!("../../tracker/tracker.js");
 
 pub(super) fn routes() -> Router {
-    Router::new().route("/js/tracker.js", get(tracker))
+    Router::new()
+        .route("/js/tracker.js", get(tracker))
+        .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
 }
 
 async fn tracker() -> impl IntoResponse {

@@ -17,6 +17,7 @@ use crate::hit::{Hit, Utm};
 
 /// An event as TinyTrail's document writes it. Unknown fields are ignored, as its tracker of tomorrow may send more.
 #[derive(Debug, Default, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct WireEvent {
     pub(super) website_id: Option<String>,
     event_type: Option<String>,
@@ -36,23 +37,16 @@ pub(super) struct WireEvent {
     /// A custom event's name; without it `properties.name` is one.
     event_name: Option<String>,
     /// The caller's id of the event; a repeat is stored once.
-    event_id: Option<String>,
+    pub(super) event_id: Option<String>,
 }
 
 /// What only the owner of a website may say of an event.
 #[derive(Debug, Default, Deserialize)]
 struct Trusted {
-    timestamp: Option<Timestamp>,
+    timestamp: Option<Value>,
     ip: Option<String>,
     user_agent: Option<String>,
     user_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Timestamp {
-    Millis(i64),
-    Text(String),
 }
 
 /// What the request says of an event beside its body.
@@ -268,17 +262,19 @@ impl ImportLine {
     }
 }
 
-/// A given time as milliseconds: RFC 3339 text, or milliseconds since 1970. Not before 1970-01-02 and not in the future.
-fn timestamp(given: Option<Timestamp>, now: i64) -> Result<i64, Problem> {
+/// A given time as milliseconds: RFC 3339 text, or milliseconds since 1970. Not before 1970-01-03 and not in the future.
+fn timestamp(given: Option<Value>, now: i64) -> Result<i64, Problem> {
     let millis = match given {
         None => return Ok(now),
-        Some(Timestamp::Millis(millis)) => millis,
-        Some(Timestamp::Text(text)) => DateTime::parse_from_rfc3339(&text)
-            .map_err(|_| {
-                Problem::field("timestamp", "`timestamp` must be RFC 3339, or milliseconds since 1970.")
-            })?
-            .timestamp_millis(),
+        Some(Value::Number(millis)) => millis.as_i64(),
+        Some(Value::String(text)) => {
+            DateTime::parse_from_rfc3339(&text).ok().map(|time| time.timestamp_millis())
+        }
+        Some(_) => None,
     };
+    let millis = millis.ok_or_else(|| {
+        Problem::field("timestamp", "`timestamp` must be RFC 3339, or milliseconds since 1970.")
+    })?;
     // A local day before 1970-01-01 cannot be stored.
     if millis < 2 * 24 * 3_600_000 {
         return Err(Problem::field("timestamp", "`timestamp` must not lie before 1970-01-03."));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use clickhouse::Client;
 use directory::{Directory, NewUser, NewWebsite, Role};
 use ingest::config::{self, CollectConfig, Parts};
 use ingest::load::{self, LoadConfig};
@@ -113,7 +114,8 @@ pub(crate) struct House {
     base: String,
     http: reqwest::Client,
     stop: Stop,
-    _ground: Option<Ground>,
+    /// What the stream stands on, where nobody else keeps it.
+    kept: Vec<Ground>,
 }
 
 impl Drop for House {
@@ -132,7 +134,7 @@ pub(crate) async fn house_with(limit: Rate) -> House {
     let ground = Ground::journal();
     let stream = ground.stream().await;
     let mut house = House::open(shared_store().await, stream, limit).await;
-    house._ground = Some(ground);
+    house.kept.push(ground);
     // It loads until the house is dropped.
     drop(house.load(LoadConfig { linger: Duration::from_millis(10), ..LoadConfig::default() }));
     house
@@ -159,7 +161,7 @@ impl House {
             base: String::new(),
             http: reqwest::Client::new(),
             stop: stop.clone(),
-            _ground: None,
+            kept: Vec::new(),
         };
         let app = house.app(house.store.clone(), limit);
         house.base = serve(surfaces::alone(app), stop).await;
@@ -183,10 +185,19 @@ impl House {
 
     /// Starts a loader; it ends with its stop, or with the house.
     pub(crate) fn load(&self, config: LoadConfig) -> Loading {
+        self.load_from(Arc::clone(&self.stream), self.store.client(), config)
+    }
+
+    /// Starts a loader that sees the stream or the store otherwise.
+    pub(crate) fn load_from(&self, stream: Arc<dyn Stream>, store: Client, config: LoadConfig) -> Loading {
         let stop = self.stop.child_token();
-        let run =
-            load::run(Arc::clone(&self.stream), self.store.client(), config, self.clock.clone(), stop.clone());
+        let run = load::run(stream, store, config, self.clock.clone(), stop.clone());
         Loading { stop, running: tokio::spawn(run) }
+    }
+
+    /// Where it answers, for a socket.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     /// A request to a path.
@@ -295,7 +306,8 @@ impl Site<'_> {
     /// A page view with other fields, or with some of them otherwise.
     pub(crate) fn view_with(&self, fields: Value) -> Value {
         let mut event = self.view("/");
-        for (name, value) in fields.as_object().cloned().unwrap() {
+        let Value::Object(fields) = fields else { panic!("{fields} are no fields") };
+        for (name, value) in fields {
             event[name] = value;
         }
         event
@@ -348,7 +360,9 @@ pub(crate) async fn assert_refused(response: Response, status: u16, code: &str) 
     let message = body["error"]["message"].as_str().unwrap_or_default().to_owned();
     assert!(!message.is_empty(), "{text}");
     assert_eq!(body, json!({ "status": "error", "error": { "code": code, "message": message } }));
-    for internal in ["::", "struct", "enum", "variant", "serde", ".rs", "DB", "Exception", "panicked", "error"] {
+    for internal in
+        ["::", "struct", "enum", "variant", "serde", ".rs", "DB", "Exception", "panicked", "error"]
+    {
         assert!(!message.contains(internal), "{internal} in {message}");
     }
     message

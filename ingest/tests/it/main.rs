@@ -6,6 +6,7 @@
 mod bad_input;
 mod collect;
 mod cors;
+mod forgetful;
 mod hand;
 mod health;
 mod house;

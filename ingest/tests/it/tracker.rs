@@ -16,7 +16,7 @@ async fn the_tracker_is_served_as_published() {
     assert_eq!(response.headers()["content-type"], "application/javascript");
     assert_eq!(response.headers()["cache-control"], "public, max-age=86400");
     let script = response.text().await.unwrap();
-    for told in ["data-id", "/api/v1/collect", "analytics"] {
+    for told in ["dataset", "/api/v1/collect", "window.analytics"] {
         assert!(script.contains(told), "{told}");
     }
 

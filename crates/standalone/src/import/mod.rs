@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
-use crate::remote::{Remote, RemoteArgs};
+use crate::remote::{Remote, RemoteArgs, RemoteError};
 
 mod combined;
 mod order;
@@ -108,7 +108,8 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let mut sender = Sender { remote, path, tally: Tally::default(), lines: Vec::new(), body: Vec::new() };
     let mut window = Window::default();
-    while let Some(item) = source.next()? {
+    let unreadable = || format!("{} cannot be read to its end", args.file.display());
+    while let Some(item) = source.next().with_context(unreadable)? {
         sender.tally.read += 1;
         let event = match item {
             Item::Event(event) => window.push(event),
@@ -176,7 +177,7 @@ impl Sender {
     /// Sends a request, again while the server cannot take it: the lines have ids, so a repeat counts once.
     async fn send(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
         for _ in 0..TRIES {
-            match self.remote.send_lines::<Answer>(path, body.clone()).await? {
+            match self.remote.send_lines::<Answer>(path, body.clone()).await.map_err(broke_off)? {
                 Ok(answer) => return Ok(answer),
                 Err(wait) => tokio::time::sleep(wait.min(Duration::from_secs(30))).await,
             }
@@ -188,6 +189,16 @@ impl Sender {
         let path = format!("{}&wait=true", self.path);
         while !self.send(&path, Vec::new()).await?.loaded {}
         Ok(())
+    }
+}
+
+/// What a person can do about it, where that is something else than for other commands.
+fn broke_off(error: RemoteError) -> anyhow::Error {
+    if error.may_pass() {
+        anyhow::Error::new(error)
+            .context("the import broke off; run the same import again later, every event counts once")
+    } else {
+        error.into()
     }
 }
 

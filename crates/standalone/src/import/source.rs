@@ -63,11 +63,12 @@ pub struct Source {
 impl Source {
     /// Opens a file, gzipped or not, whatever it is called.
     pub fn open(path: &Path, format: Format, domain: &str) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let size = file.metadata()?.len();
+        let unreadable = || format!("{} cannot be read", path.display());
+        let file = File::open(path).with_context(unreadable)?;
+        let size = file.metadata().with_context(unreadable)?.len();
         let read = Arc::new(AtomicU64::new(0));
         let mut raw = BufReader::new(Counted { file, read: Arc::clone(&read) });
-        let gzipped = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+        let gzipped = raw.fill_buf().with_context(unreadable)?.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn BufRead + Send> =
             if gzipped { Box::new(BufReader::new(MultiGzDecoder::new(raw))) } else { Box::new(raw) };
         Ok(Self { reader, read, size, format, domain: domain.to_owned(), line: 0, fingerprint: None })
@@ -91,9 +92,15 @@ impl Source {
     /// The next line that is not empty.
     pub fn next(&mut self) -> std::io::Result<Option<Item>> {
         loop {
-            let Some(line) = self.next_line()? else { return Ok(None) };
+            let line = match self.next_line()? {
+                Next::End => return Ok(None),
+                Next::TooLong => {
+                    self.line += 1;
+                    return Ok(Some(Item::Refused(self.line, "line is too long")));
+                }
+                Next::Line(line) => line,
+            };
             self.line += 1;
-            let Some(line) = line else { return Ok(Some(Item::Refused(self.line, "line is too long"))) };
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -112,12 +119,12 @@ impl Source {
         }
     }
 
-    /// The bytes of the next line; `Some(None)` when it was too long and is passed over.
-    fn next_line(&mut self) -> std::io::Result<Option<Option<Vec<u8>>>> {
+    /// The bytes of the next line; one that is too long is passed over.
+    fn next_line(&mut self) -> std::io::Result<Next> {
         let mut line = Vec::new();
         let read = (&mut self.reader).take(LINE_LIMIT).read_until(b'\n', &mut line)?;
         if read == 0 {
-            return Ok(None);
+            return Ok(Next::End);
         }
         if line.last() == Some(&b'\n') {
             line.pop();
@@ -126,9 +133,9 @@ impl Source {
             }
         } else if read as u64 == LINE_LIMIT {
             self.reader.skip_until(b'\n')?;
-            return Ok(Some(None));
+            return Ok(Next::TooLong);
         }
-        Ok(Some(Some(line)))
+        Ok(Next::Line(line))
     }
 
     /// The id of a line's event: the same whenever the same file is imported again, also when it has grown since; so a
@@ -172,6 +179,13 @@ impl Source {
         event.entry("event_id").or_insert(Value::String(id));
         Item::Event(Event { time, line: self.line, body: Value::Object(event).to_string().into_bytes() })
     }
+}
+
+/// What is next in a file.
+enum Next {
+    Line(Vec<u8>),
+    TooLong,
+    End,
 }
 
 /// Counts what is read of a file.

@@ -65,8 +65,8 @@ fn views(text: &str) -> (Vec<View>, [u64; 5]) {
         }
         let agent = if agent == "-" { String::new() } else { agent.replace('\u{1}', "\"") };
         let host = referrer.split("://").nth(1).map(|rest| rest.split(['/', ':', '?']).next().unwrap());
-        let bot = dictionaries::is_bot_agent(&agent).is_some()
-            || host.is_some_and(|host| dictionaries::is_spam_referrer(host));
+        let bot =
+            dictionaries::is_bot_agent(&agent).is_some() || host.is_some_and(dictionaries::is_spam_referrer);
         let time = head.split('[').nth(1).unwrap().split(']').next().unwrap();
         views.push(View {
             person: (head.split(' ').next().unwrap().to_owned(), agent, bot),
@@ -195,6 +195,8 @@ async fn a_real_log_agrees_with_an_independent_count() {
 
 /// Lines as the real log has them: swapped within a minute, with bots, assets and refusals in between.
 fn small_log() -> String {
+    use std::fmt::Write as _;
+
     let mut log = String::new();
     for number in 0..400_u64 {
         let minute = number / 10;
@@ -206,10 +208,14 @@ fn small_log() -> String {
         };
         let path = ["/", "/a?x=1", "/style.css", "/b.html"][(number % 4) as usize];
         let status = if number % 11 == 0 { 404 } else { 200 };
-        log.push_str(&format!(
-            "198.51.100.{} - - [{:02}/May/2015:{:02}:{:02}:{second:02} +0000] \"GET {path} HTTP/1.1\" {status} 12 \"-\" \"{agent}\"\n",
-            number % 5, 17 + number / 120, (minute / 6) % 24, (minute * 7) % 60,
-        ));
+        let _ = writeln!(
+            log,
+            "198.51.100.{} - - [{:02}/May/2015:{:02}:{:02}:{second:02} +0000] \"GET {path} HTTP/1.1\" {status} 12 \"-\" \"{agent}\"",
+            number % 5,
+            17 + number / 120,
+            (minute / 6) % 24,
+            (minute * 7) % 60,
+        );
     }
     log
 }

@@ -72,7 +72,7 @@ async fn run(folder: &Path, program: &str, args: &[&str], environment: &[(&str, 
 async fn install(folder: &Path) {
     let wanted = std::fs::read(folder.join("package-lock.json")).unwrap();
     let lock = File::open(folder.join("package-lock.json")).unwrap();
-    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.unwrap().unwrap();
+    let _held = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.unwrap().unwrap();
     let installed = folder.join("node_modules/.installed");
     if std::fs::read(&installed).is_ok_and(|installed| installed == wanted) {
         return;
@@ -172,10 +172,7 @@ fn assert_each_event_is_there_once_and_in_order(sent: &[Value], rows: &[EventRow
     }
 
     let properties = |at: usize| serde_json::from_str::<Value>(&rows[at].properties).unwrap();
-    assert_eq!(
-        properties(4),
-        json!({ "name": "signup_complete", "plan": "pro", "source": "pricing_page" })
-    );
+    assert_eq!(properties(4), json!({ "name": "signup_complete", "plan": "pro", "source": "pricing_page" }));
     let link = properties(6)["url"].as_str().unwrap().to_owned();
     assert!(link.starts_with("http://localhost:") && link.ends_with("/partner?ref=shop"), "{link}");
     assert!(rows.iter().enumerate().all(|(at, row)| at == 4 || at == 6 || row.properties.is_empty()));
@@ -236,11 +233,7 @@ async fn assert_the_reports_count_what_is_stored(site: &Site, rows: &[EventRow])
         ("bounce_rate", 0),
         ("avg_session_duration_sec", seconds),
     ] {
-        assert_eq!(
-            summary["metrics"][metric]["value"].as_f64(),
-            Some(value as f64),
-            "{metric} in {summary}"
-        );
+        assert_eq!(summary["metrics"][metric]["value"].as_f64(), Some(value as f64), "{metric} in {summary}");
     }
     let pages = house().report(site, "pages?period=today").await;
     assert_eq!(

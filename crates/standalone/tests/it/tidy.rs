@@ -83,7 +83,7 @@ fn service_knows_neither_clickhouse_nor_kafka() {
 
 #[test]
 fn dictionaries_are_pure_lookups() {
-    assert!(dependencies("dictionaries").iter().all(|name| name.is_empty()), "they need no package");
+    assert!(dependencies("dictionaries").iter().all(String::is_empty), "they need no package");
     assert_absent(
         "dictionaries/src",
         &["std::fs", "std::net", "std::env", "SystemTime"],

@@ -1,0 +1,76 @@
+//! What one event costs on its way in, step by step: recognise, hash, encode, decode, sessionise.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ingest::enrich::recognise;
+use ingest::load::sessionise::{Day, Place, Sessioniser};
+use schema::event::{Event, PAGE_VIEW, VERSION};
+use service::secrets::keyed_hash;
+use uuid::Uuid;
+
+const AGENT: &str = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Mobile Safari/537.36";
+
+/// Events of a thousand visitors, three and a half each, over an hour of one day.
+fn events() -> Vec<Event> {
+    let website = Uuid::from_u128(1);
+    (0..3_500_u64)
+        .map(|number| Event {
+            version: VERSION,
+            website: Some(website.into()),
+            day: 20_000,
+            time_ms: 20_000 * 86_400_000 + 36_000_000 + number as i64 * 1_000,
+            received_ms: 20_000 * 86_400_000 + 36_000_000 + number as i64 * 1_000,
+            event_type: PAGE_VIEW.to_owned(),
+            hostname: "example.com".to_owned(),
+            path: format!("/articles/{}", number % 97),
+            visitor_id: 1 + number * 7_919 % 1_000,
+            referrer: "google.com".to_owned(),
+            channel: "Organic Search".to_owned(),
+            device_type: "mobile".to_owned(),
+            browser: "Chrome".to_owned(),
+            os: "Android".to_owned(),
+            screen: "376-768".to_owned(),
+            language: "en".to_owned(),
+            ..Event::default()
+        })
+        .collect()
+}
+
+fn steps(criterion: &mut Criterion) {
+    let events = events();
+    let encoded: Vec<_> = events.iter().map(Event::to_bytes).collect();
+
+    let mut group = criterion.benchmark_group("one event");
+    group.bench_function("recognise its agent", |bencher| {
+        bencher.iter(|| (recognise::agent(black_box(AGENT)), recognise::bot_reason(black_box(AGENT), false)));
+    });
+    group.bench_function("hash its visitor", |bencher| {
+        bencher.iter(|| keyed_hash(black_box(&[7; 16]), &[&[198, 51, 100, 1], AGENT.as_bytes(), &[1; 16]]));
+    });
+    group.bench_function("encode it", |bencher| bencher.iter(|| black_box(&events[0]).to_bytes()));
+    group.bench_function("decode it", |bencher| bencher.iter(|| Event::from_bytes(black_box(&encoded[0]))));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("3,500 events of 1,000 visitors");
+    group.throughput(Throughput::Elements(events.len() as u64));
+    group.bench_function("sessionise them", |bencher| {
+        bencher.iter_batched(
+            || events.clone(),
+            |events| {
+                let mut sessions = Sessioniser::default();
+                for (offset, event) in (0..).zip(events) {
+                    while let Some(day) = sessions.missing(&event) {
+                        sessions.put(day, Day::default());
+                    }
+                    black_box(sessions.apply(event, Place { stream: "bench", partition: 0, offset }));
+                }
+            },
+            criterion::BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, steps);
+criterion_main!(benches);
