@@ -12,18 +12,13 @@ use clickhouse::{Client, Row};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use uuid::Uuid;
 
 use crate::store::StoreUrl;
 
-/// How often the holder of the lock shows that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+mod lock;
 
-/// After this many seconds without a heartbeat the lock's holder is held to be dead.
-const STALE_AFTER_SECONDS: i64 = 12;
-
-/// How long to wait for another migrator before giving up.
-const LOCK_WAIT: Duration = Duration::from_mins(10);
+use lock::Lock;
+pub use lock::LockTimes;
 
 /// One file: a step of the schema, or a rollup with its view.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +56,8 @@ pub enum MigrateError {
     #[error("the database has the migration {0}, which this release does not know; run a newer release")]
     Unknown(String),
     /// Another migrator holds the lock for too long.
-    #[error("another migrator has been at work for more than {} minutes", LOCK_WAIT.as_secs() / 60)]
-    Locked,
+    #[error("another migrator has been at work for more than {} seconds", .0.as_secs())]
+    Locked(Duration),
     /// A statement failed.
     #[error("the migration {name} failed")]
     Failed {
@@ -117,6 +112,13 @@ fn checksum(sql: &str) -> String {
     })
 }
 
+impl Migration {
+    /// The file's statements, in order; each is safe to repeat.
+    pub fn statements(&self) -> impl Iterator<Item = &'static str> {
+        statements(self.sql)
+    }
+}
+
 /// A file's statements: separated by a semicolon at the end of a line.
 fn statements(sql: &str) -> impl Iterator<Item = &str> {
     sql.split(";\n").map(str::trim).filter(|statement| {
@@ -155,10 +157,15 @@ fn states(files: &[Migration], applied: &HashMap<String, String>) -> Vec<(String
 
 /// Brings the database up to date; returns the files that ran now. Makes the database when it is missing.
 pub async fn up(store: &StoreUrl) -> Result<Vec<&'static str>, MigrateError> {
-    up_with(store, MIGRATIONS).await
+    up_with(store, MIGRATIONS, LockTimes::default()).await
 }
 
-async fn up_with(store: &StoreUrl, files: &'static [Migration]) -> Result<Vec<&'static str>, MigrateError> {
+/// As [`up`], with other files and other times of the lock.
+pub async fn up_with(
+    store: &StoreUrl,
+    files: &'static [Migration],
+    times: LockTimes,
+) -> Result<Vec<&'static str>, MigrateError> {
     store
         .server()
         .query("CREATE DATABASE IF NOT EXISTS {database:Identifier}")
@@ -170,7 +177,7 @@ async fn up_with(store: &StoreUrl, files: &'static [Migration]) -> Result<Vec<&'
     if has_table(store, "schema_migrations").await? && pending(files, &applied(&client).await?)?.is_empty() {
         return Ok(Vec::new());
     }
-    let lock = Lock::take(&client).await?;
+    let lock = Lock::take(&client, times).await?;
     let outcome = run_pending(&client, files).await;
     lock.release().await;
     outcome
@@ -190,7 +197,7 @@ async fn run_pending(
         .await?;
     let mut ran = Vec::new();
     for file in pending(files, &applied(client).await?)? {
-        for statement in statements(file.sql) {
+        for statement in file.statements() {
             client
                 .query_raw(statement)
                 .execute()
@@ -238,127 +245,6 @@ async fn has_table(store: &StoreUrl, table: &str) -> Result<bool, clickhouse::er
         .param("table", table)
         .fetch_one::<bool>()
         .await
-}
-
-/// The right to migrate: a table that exists while somebody holds it, with the holder's heartbeats as rows.
-struct Lock {
-    client: Client,
-    holder: Uuid,
-    heart: tokio::task::JoinHandle<()>,
-}
-
-impl Lock {
-    async fn take(client: &Client) -> Result<Self, MigrateError> {
-        let holder = Uuid::new_v4();
-        let deadline = tokio::time::Instant::now() + LOCK_WAIT;
-        let mut told = false;
-        loop {
-            if create(client).await? {
-                beat(client, holder).await?;
-                let heart = tokio::spawn({
-                    let client = client.clone();
-                    async move {
-                        loop {
-                            tokio::time::sleep(HEARTBEAT).await;
-                            if let Err(error) = beat(&client, holder).await {
-                                tracing::warn!(%error, "The migration lock could not be refreshed.");
-                            }
-                        }
-                    }
-                });
-                return Ok(Self { client: client.clone(), holder, heart });
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Err(MigrateError::Locked);
-            }
-            if !told {
-                tracing::info!("Another migrator is at work; waiting for it.");
-                told = true;
-            }
-            break_stale(client).await?;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn release(self) {
-        self.heart.abort();
-        if let Err(error) = self.client.query("DROP TABLE IF EXISTS migration_lock SYNC").execute().await {
-            tracing::warn!(%error, holder = %self.holder, "The migration lock could not be released; it will lapse.");
-        }
-    }
-}
-
-/// True when the lock was free and is ours now.
-async fn create(client: &Client) -> Result<bool, clickhouse::error::Error> {
-    let created = client
-        .query(
-            "CREATE TABLE migration_lock (holder UUID, beat DateTime64(3, 'UTC') DEFAULT now64(3))
-             ENGINE = MergeTree ORDER BY beat",
-        )
-        .execute()
-        .await;
-    match created {
-        Ok(()) => Ok(true),
-        Err(error) if error.to_string().contains("TABLE_ALREADY_EXISTS") => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-async fn beat(client: &Client, holder: Uuid) -> Result<(), clickhouse::error::Error> {
-    client
-        .query("INSERT INTO migration_lock (holder) VALUES ({holder:UUID})")
-        .param("holder", holder.to_string())
-        .execute()
-        .await
-}
-
-/// Sets the lock of a dead holder aside. The new name carries the time of its last heartbeat, so that of two
-/// who try, one fails instead of setting aside the lock that the other has just taken.
-async fn break_stale(client: &Client) -> Result<(), clickhouse::error::Error> {
-    let stale = client
-        .query(
-            "SELECT toString(toUnixTimestamp64Milli(greatest(
-                        (SELECT max(beat) FROM migration_lock), toDateTime64(metadata_modification_time, 3, 'UTC')
-                    ) AS last))
-             FROM system.tables
-             WHERE database = currentDatabase() AND name = 'migration_lock' AND last < now64(3) - {seconds:Int64}",
-        )
-        .param("seconds", STALE_AFTER_SECONDS)
-        .fetch_optional::<String>()
-        .await;
-    let last = match stale {
-        Ok(Some(last)) => last,
-        Ok(None) => return Ok(()),
-        // Released between the two looks.
-        Err(error) if error.to_string().contains("UNKNOWN_TABLE") => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    tracing::warn!("The migration lock of a process that died is set aside.");
-    let aside = format!("migration_lock_{last}");
-    match client
-        .query("RENAME TABLE migration_lock TO {aside:Identifier}")
-        .param("aside", aside.as_str())
-        .execute()
-        .await
-    {
-        Ok(()) => {
-            // Kept until the takeover is over for everybody who may still look at it.
-            let client = client.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(HEARTBEAT).await;
-                let _ = client
-                    .query("DROP TABLE IF EXISTS {aside:Identifier} SYNC")
-                    .param("aside", aside.as_str())
-                    .execute()
-                    .await;
-            });
-            Ok(())
-        }
-        Err(error) => {
-            tracing::info!(%error, "Another migrator was first to set the lock aside.");
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]

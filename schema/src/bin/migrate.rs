@@ -11,7 +11,8 @@ use schema::store::StoreUrl;
 struct Args {
     /// The ClickHouse server: http(s)://[user:password@]host:port[/database].
     #[arg(long, env = "FOOTFALL_CLICKHOUSE_URL", hide_env_values = true, global = true)]
-    clickhouse_url: Option<StoreUrl>,
+    // Parsed later: a refusal of clap's would show the password.
+    clickhouse_url: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -30,9 +31,11 @@ async fn main() -> anyhow::Result<()> {
     // The TLS of an https store; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
-    let store = args
+    let url = args
         .clickhouse_url
+        .filter(|url| !url.is_empty())
         .context("say where ClickHouse is: --clickhouse-url or FOOTFALL_CLICKHOUSE_URL")?;
+    let store = StoreUrl::parse(&url).context("the URL of ClickHouse cannot be read")?;
     match args.command {
         Command::Up => {
             let ran = migrate::up(&store).await?;

@@ -1,0 +1,7 @@
+//! kill -9 at any moment, of the house, of its engine, of both, of an import: every event that was accepted is in
+//! ClickHouse after the next start, once, and the reports are those of a life without accidents.
+
+mod collect;
+mod fuse;
+mod import;
+mod ledger;

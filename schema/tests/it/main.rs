@@ -1,0 +1,13 @@
+//! The schema on the real engine: what the files make, what the rows are, and what the rollups count.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod house;
+mod lock;
+mod migrate;
+mod migrate_bin;
+mod repeat;
+mod rows;
+mod site_totals;
+mod site_totals_laws;
+mod structure;
