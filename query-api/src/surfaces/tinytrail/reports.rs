@@ -5,8 +5,8 @@ use axum::response::Response;
 use directory::Caller;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
-use service::dialect::success;
 use service::Problem;
+use service::dialect::success;
 
 use crate::report::{Answer, Breakdown, Dimension, Scope, Source};
 use crate::surfaces::problem;
@@ -71,9 +71,7 @@ pub(super) async fn pages(State(api): State<Api>, asked: Asked) -> Result<Respon
         api.reports.breakdown(&scope, question, params.paging.into()).await.map_err(problem)?;
     let rows = counts.into_iter().map(PageView::from);
     let response = match params.format {
-        Format::Json => {
-            success(StatusCode::OK, PagedView::new(scope.days, params.paging, rows.collect()))
-        }
+        Format::Json => success(StatusCode::OK, PagedView::new(scope.days, params.paging, rows.collect())),
         Format::Csv => csv::download("pages", scope.days, PageView::COLUMNS, rows.map(PageView::cells))?,
     };
     Ok(from_source(response, source))

@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::response::Response;
 use directory::{Caller, NewWebsite};
 use http::StatusCode;
-use service::dialect::success;
 use service::Problem;
+use service::dialect::success;
 use service::extract::Json;
 use uuid::Uuid;
 
