@@ -4,6 +4,7 @@
 //! * [`dialect`]: the dialects that more than one binary speaks,
 //! * [`extract`]: bodies with bounds,
 //! * [`client_address`]: who really called, behind proxies that are trusted,
+//! * [`failpoint`]: where a test ends the process,
 //! * [`health`]: whether the store is there,
 //! * [`limits`]: rates as settings, limiters as values,
 //! * [`config`]: settings from the environment; a failure names the variable,
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod dialect;
 pub mod extract;
+pub mod failpoint;
 pub mod health;
 pub mod limits;
 pub mod problem;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clickhouse::{Client, RowOwned, RowWrite};
 use schema::rows::{DeadLetterRow, EventRow};
-use service::Stop;
+use service::{Stop, failpoint};
 use thiserror::Error;
 
 /// First wait before a repeated insert; doubles up to [`BACKOFF_LIMIT`].
@@ -130,7 +130,7 @@ where
     for row in rows {
         insert.write(row).await?;
     }
-    insert.end().await
+    failpoint::within("mid_insert", insert.end()).await
 }
 
 /// The reason's name, when the store refused a row and not the moment.

@@ -13,7 +13,7 @@ use clickhouse::Client;
 use schema::Event;
 use schema::event::DecodeError;
 use schema::rows::{DeadLetterRow, EventRow};
-use service::{Clock, Stop};
+use service::{Clock, Stop, failpoint};
 use thiserror::Error;
 
 use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
@@ -203,9 +203,13 @@ impl Worker {
                 .await?;
             let Some(last) = records.last() else { continue };
             let to = last.offset + 1;
+            failpoint::pass("after_poll");
             lease.plan(to).await?;
+            failpoint::pass("after_plan");
             self.store(&mut sessions, next, to, &records, end).await?;
+            failpoint::pass("after_insert");
             lease.commit(to).await?;
+            failpoint::pass("after_commit");
             next = to;
             sessions.forget_idle(self.clock.now() - self.config.forget_after.as_millis() as i64);
             sessions.forget_beyond(self.config.sessions);

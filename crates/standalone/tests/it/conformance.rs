@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::house::{Site, house};
+use crate::house::{Site, TestHouse, house};
 
 /// A case's file, copied into the project.
 fn case(name: &str, file: &str) -> PathBuf {
@@ -15,9 +15,13 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Runs the real binary against the house.
+/// Runs the real binary against the house of the tests.
 pub fn footfall(args: &[&str]) -> String {
-    let house = house();
+    footfall_at(house(), args)
+}
+
+/// Runs the real binary against a house.
+fn footfall_at(house: &TestHouse, args: &[&str]) -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_footfall"))
         .args(args)
         .env("FOOTFALL_SERVER", &house.url)
@@ -43,21 +47,21 @@ fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-async fn site_of(case_name: &str) -> Site {
+async fn site_of(house: &TestHouse, case_name: &str) -> Site {
     let mut settings = read(&case(case_name, "site.json"));
     // Each test owns its website; the cases' domains appear in no report of these.
     settings.as_object_mut().unwrap().remove("domain");
-    house().website(settings).await
+    house.website(settings).await
 }
 
-async fn assert_reports(case_name: &str, site: &Site) {
+async fn assert_reports(house: &TestHouse, case_name: &str, site: &Site) {
     let mut checked = 0;
     for expected in read(&case(case_name, "expected.json")).as_array().unwrap() {
         let query = expected["report"].as_str().unwrap();
         if !query.starts_with("summary") && !query.starts_with("pages") {
             continue;
         }
-        let data = house().report(site, query).await;
+        let data = house.report(site, query).await;
         assert!(same(&data, &expected["data"]), "{query}\n     got {data}\nexpected {}", expected["data"]);
         checked += 1;
     }
@@ -65,14 +69,14 @@ async fn assert_reports(case_name: &str, site: &Site) {
 }
 
 async fn assert_case(name: &str) {
-    let site = site_of(name).await;
+    let site = site_of(house(), name).await;
     let events = case(name, "events.ndjson");
     let args = ["import", events.to_str().unwrap(), "--website", &site.id, "--format", "ndjson"];
     footfall(&args);
-    assert_reports(name, &site).await;
+    assert_reports(house(), name, &site).await;
     // The same file again, as after an interruption: nothing counts twice.
     footfall(&args);
-    assert_reports(name, &site).await;
+    assert_reports(house(), name, &site).await;
 }
 
 #[tokio::test]
@@ -97,7 +101,7 @@ async fn the_kolkata_case_is_exact() {
 
 #[tokio::test]
 async fn many_imports_make_the_same_sessions_as_one() {
-    let site = site_of("small").await;
+    let site = site_of(house(), "small").await;
     let text = std::fs::read_to_string(case("small", "events.ndjson")).unwrap();
     let lines: Vec<_> = text.lines().collect();
     let folder = tempfile::tempdir().unwrap();
@@ -106,5 +110,42 @@ async fn many_imports_make_the_same_sessions_as_one() {
         std::fs::write(&part, chunk.join("\n")).unwrap();
         footfall(&["import", part.to_str().unwrap(), "--website", &site.domain, "--format", "ndjson"]);
     }
-    assert_reports("small", &site).await;
+    assert_reports(house(), "small", &site).await;
+}
+
+/// All four cases at once, each into a website of its own, into a house with so many partitions.
+async fn assert_cases_at_once(partitions: u32) {
+    let house = TestHouse::open(partitions);
+    let mut imports = Vec::new();
+    for name in ["small", "utc", "new-york", "kolkata"] {
+        let site = site_of(&house, name).await;
+        let (house, id) = (house.clone(), site.id.clone());
+        let import = tokio::task::spawn_blocking(move || {
+            let events = case(name, "events.ndjson");
+            footfall_at(
+                &house,
+                &["import", events.to_str().unwrap(), "--website", &id, "--format", "ndjson"],
+            );
+        });
+        imports.push((name, site, import));
+    }
+    for (name, site, import) in imports {
+        import.await.unwrap();
+        assert_reports(&house, name, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn one_partition_makes_the_same_sessions() {
+    assert_cases_at_once(1).await;
+}
+
+#[tokio::test]
+async fn three_partitions_make_the_same_sessions() {
+    assert_cases_at_once(3).await;
+}
+
+#[tokio::test]
+async fn eight_partitions_make_the_same_sessions() {
+    assert_cases_at_once(8).await;
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0";
 
 /// A running house.
+#[derive(Clone)]
 pub struct TestHouse {
     /// Where it answers.
     pub url: String,
@@ -29,18 +30,23 @@ pub struct TestHouse {
 /// The house of this test process.
 pub fn house() -> &'static TestHouse {
     static HOUSE: OnceLock<TestHouse> = OnceLock::new();
-    HOUSE.get_or_init(|| {
+    HOUSE.get_or_init(|| TestHouse::open(4))
+}
+
+impl TestHouse {
+    /// A house of its own: its database, its journal with so many partitions. It stays open until the process ends.
+    pub fn open(partitions: u32) -> Self {
         let (tell, told) = std::sync::mpsc::channel();
         // On a thread of its own: every test's runtime ends with the test.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(open(&tell));
+            runtime.block_on(open(partitions, &tell));
         });
         told.recv().expect("the house of the tests did not open")
-    })
+    }
 }
 
-async fn open(tell: &std::sync::mpsc::Sender<TestHouse>) {
+async fn open(partitions: u32, tell: &std::sync::mpsc::Sender<TestHouse>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let engine = sandbox::testing::engine().await;
     let store = StoreUrl::parse(&engine.store_url)
@@ -50,7 +56,7 @@ async fn open(tell: &std::sync::mpsc::Sender<TestHouse>) {
     let config = HouseConfig {
         store: store.clone(),
         master: MasterKey::generate().unwrap(),
-        stream: StreamConfig { kafka: None, partitions: 4, journal: journal.path().join("journal") },
+        stream: StreamConfig { kafka: None, partitions, journal: journal.path().join("journal") },
         collect: CollectConfig {
             limit: Rate::Off,
             // A test says who calls with X-Forwarded-For.

@@ -130,13 +130,19 @@ impl Folder {
 
     /// `footfall serve` for machines that send much: no limits, a known key, addresses from the test.
     pub fn serve_openly(&self) -> Server {
-        self.serve(&[
+        self.serve_openly_with(&[])
+    }
+
+    /// The same, with more settings.
+    pub fn serve_openly_with(&self, settings: &[(&str, &str)]) -> Server {
+        let open = [
             ("FOOTFALL_COLLECT_LIMIT", "off"),
             ("FOOTFALL_API_LIMIT", "off"),
             ("FOOTFALL_LOG", "info,ingest=debug"),
             ("FOOTFALL_TRUSTED_PROXIES", "127.0.0.1"),
             ("FOOTFALL_ADMIN_KEY", ADMIN_KEY),
-        ])
+        ];
+        self.serve(&[&open, settings].concat())
     }
 
     /// The processes of engines on this folder.
@@ -330,6 +336,17 @@ impl Server {
     pub fn kill(mut self) {
         self.process.kill().unwrap();
         assert_eq!(self.process.wait().unwrap().signal(), Some(9), "it was alive until now: {}", self.log());
+    }
+
+    /// Waits until it ends by itself, by the failpoint that it was started with.
+    pub fn wait_until_it_dies(mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not come to its failpoint: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let status = self.process.wait().unwrap();
+        assert_eq!(status.signal(), Some(6), "it ended otherwise ({status}): {}", self.log());
     }
 
     /// SIGTERM; how it ended, and all that it logged.

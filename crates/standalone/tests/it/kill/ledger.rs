@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{Timelike as _, Utc};
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::cli::process::Server;
+use crate::cli::process::{ADMIN_KEY, PATIENCE, Server};
 use crate::house::FIREFOX;
 
 /// Nobody's bots.
@@ -87,6 +87,15 @@ impl Senders {
     /// How many events were accepted so far.
     pub fn accepted(&self) -> usize {
         self.ledger.lock().unwrap().accepted.len()
+    }
+
+    /// Waits until they have been answered 202 once more.
+    pub async fn accepted_once_more(&self) {
+        let (before, deadline) = (self.accepted(), Instant::now() + PATIENCE);
+        while self.accepted() <= before {
+            assert!(Instant::now() < deadline, "nothing is accepted any more");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Lets them finish what they are sending.
@@ -180,4 +189,35 @@ pub fn recount(stored: &BTreeMap<String, u64>) -> BTreeMap<&'static str, f64> {
         ("pageviews", stored.len() as f64),
         ("bounce_rate", bounce_rate),
     ])
+}
+
+/// Every event that was accepted is in the store, once; nothing else is but what was not answered; and the rollup and the
+/// sessions are those of a life without accidents.
+pub async fn assert_exactly_once(server: &Server, website: &str, ledger: &Ledger) {
+    println!("{} accepted, {} not answered", ledger.accepted.len(), ledger.unknown.len());
+    assert!(ledger.accepted.len() > 500, "too few to mean anything: {}", ledger.accepted.len());
+    assert!(ledger.others.is_empty(), "refused: {:?}", ledger.others);
+
+    let stored = stored(server, ADMIN_KEY, website).await;
+    let lost: Vec<_> = ledger.accepted.iter().filter(|path| !stored.contains_key(*path)).collect();
+    assert!(
+        lost.is_empty(),
+        "{} accepted events are not in the store: {:?}…",
+        lost.len(),
+        &lost[..lost.len().min(9)]
+    );
+    let doubled: Vec<_> = stored.iter().filter(|(_, views)| **views != 1).collect();
+    assert!(
+        doubled.is_empty(),
+        "{} events are not stored exactly once: {:?}…",
+        doubled.len(),
+        &doubled[..doubled.len().min(9)]
+    );
+    let sent = |path: &String| ledger.accepted.contains(path) || ledger.unknown.contains(path);
+    assert!(stored.keys().all(sent), "something is stored that nobody sent");
+    // The rollup and the sessions went through the same accidents.
+    for (metric, expected) in recount(&stored) {
+        let value = server.summary(ADMIN_KEY, website, "period=today", metric).await;
+        assert!((value - expected).abs() < 0.01, "{metric} is {value}, and {expected} when counted again");
+    }
 }

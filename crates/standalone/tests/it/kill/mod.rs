@@ -2,6 +2,7 @@
 //! ClickHouse after the next start, once, and the reports are those of a life without accidents.
 
 mod collect;
+mod failpoints;
 mod fuse;
 mod import;
 mod ledger;
