@@ -11,6 +11,7 @@ mod bots;
 mod channels;
 mod click_ids;
 mod countries;
+mod families;
 mod hosts;
 mod referrers;
 mod rows;
@@ -21,6 +22,7 @@ pub use bots::is_bot_agent;
 pub use channels::{Attribution, Channel, channel};
 pub use click_ids::{ClickId, ClickKind, click_id};
 pub use countries::{continent, country_name};
+pub use families::{browser_by_brand, browser_by_token, device_by_token, system_by_token};
 pub use referrers::{
     Referrer, ReferrerKind, ai_assistant, email_provider, referrer, search_engine, social_network,
     without_www,

@@ -69,7 +69,7 @@ fn machines_are_named() {
 }
 
 #[test]
-fn at_least_95_in_100_of_the_known_crawlers_are_found() {
+fn at_least_99_in_100_of_the_known_crawlers_are_found() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/user-agents/crawler-user-agents.json");
     let Ok(text) = std::fs::read_to_string(path) else {
@@ -87,5 +87,5 @@ fn at_least_95_in_100_of_the_known_crawlers_are_found() {
     let found = agents.len() - missed.len();
     eprintln!("{found} of {} crawlers are found.", agents.len());
     assert!(agents.len() > 1000);
-    assert!(found * 100 >= agents.len() * 95, "missed: {missed:#?}");
+    assert!(found * 100 >= agents.len() * 99, "missed: {missed:#?}");
 }

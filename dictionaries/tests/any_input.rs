@@ -1,8 +1,9 @@
 //! No input makes a look-up panic, and what is found does not depend on the spelling.
 
 use dictionaries::{
-    Attribution, ai_assistant, channel, click_id, continent, country_name, email_provider, is_asset,
-    is_bot_agent, is_spam_referrer, referrer, search_engine, social_network, without_www,
+    Attribution, ai_assistant, browser_by_brand, browser_by_token, channel, click_id, continent,
+    country_name, device_by_token, email_provider, is_asset, is_bot_agent, is_spam_referrer, referrer,
+    search_engine, social_network, system_by_token, without_www,
 };
 use proptest::prelude::*;
 
@@ -23,6 +24,7 @@ proptest! {
         let _ = (search_engine(&one), social_network(&one), email_provider(&one), ai_assistant(&one));
         let _ = (is_spam_referrer(&one), is_bot_agent(&one), is_asset(&one));
         let _ = (country_name(&one), continent(&one));
+        let _ = (browser_by_token(&one), browser_by_brand(&one), system_by_token(&one), device_by_token(&one));
         let visit = Attribution {
             referrer: Some(&one),
             utm_source: &two,

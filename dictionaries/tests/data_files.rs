@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Each text file with the values that its fields may have; an empty list allows any.
-const FILES: [(&str, &[&[&str]]); 12] = [
+const FILES: [(&str, &[&[&str]]); 16] = [
     ("ai_assistants.tsv", &[&[], &[]]),
     ("asset_extensions.txt", &[&[]]),
     ("bot_lookalikes.tsv", &[&[], &[]]),
     ("bot_names.tsv", &[&[], &["any", "start", "end", "word"], &[]]),
     ("bot_traits.tsv", &[&[], &["any", "start", "end", "word"], &[]]),
+    ("brands.tsv", &[&[], &[]]),
+    ("browser_tokens.tsv", &[&[], &["app", "browser"], &[]]),
     ("click_ids.tsv", &[&[], &["search", "social", "display", "affiliate", "email"], &["paid", "free"], &[]]),
     ("countries.tsv", &[&[], &["AF", "AN", "AS", "EU", "NA", "OC", "SA"], &[]]),
+    ("device_tokens.tsv", &[&[], &["console", "tv", "tablet", "mobile"]]),
     ("email_providers.tsv", &[&[], &[]]),
     ("referrers.tsv", &[&[], &["search", "social", "ai", "none"], &[]]),
     ("search_engines.tsv", &[&[], &[]]),
     ("social_networks.tsv", &[&[], &[]]),
     ("spam_referrers.txt", &[&[]]),
+    ("system_tokens.tsv", &[&[], &[]]),
 ];
 
 /// Files whose first field is a host.
