@@ -13,6 +13,19 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS index_granularity = 8192;
 
+CREATE TABLE dead_letter_replays
+(
+    `stream` LowCardinality(String),
+    `kafka_partition` UInt16,
+    `kafka_offset` UInt64,
+    `begun` Int8 COMMENT '1 before the letter is appended, -1 when the stream did not take it',
+    `appended` UInt8 COMMENT '1 when the letter is durable in the stream again',
+    `recorded_at` DateTime64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (stream, kafka_partition, kafka_offset)
+SETTINGS index_granularity = 8192;
+
 CREATE TABLE dead_letters
 (
     `stream` LowCardinality(String),
@@ -165,6 +178,7 @@ CREATE TABLE users
 (
     `id` UUID,
     `account_id` UUID,
+    `website_id` UUID COMMENT 'the only website that the key is good for; nil: all of the account',
     `email` String,
     `role` LowCardinality(String),
     `key_hash` String COMMENT 'SHA-256 of the API key, hexadecimal',

@@ -1,13 +1,21 @@
 //! Every bound of the way in, with the reason for its size.
 
+use std::time::Duration;
+
 /// A single event's body: the longest URL, path, referrer and properties together, with room for the rest.
 pub const COLLECT_BODY: usize = 64 * 1024;
+
+/// A batch's body: a hundred events of a common size, and some with large properties.
+pub const BATCH_BODY: usize = 2 * 1024 * 1024;
 
 /// A line of an import: as a collect body, since it becomes the same hit.
 pub const IMPORT_LINE: usize = COLLECT_BODY;
 
 /// One import request's body. A file is sent in many; this bounds what a dropped connection costs.
 pub const IMPORT_BODY: usize = 64 * 1024 * 1024;
+
+/// How long an import waits for the next piece of its body: the caller may be reading a disk or sorting lines.
+pub const IMPORT_STALL: Duration = Duration::from_mins(2);
 
 /// Lines that an import appends to the stream at once: large enough to share a disk write, small in memory.
 pub const IMPORT_CHUNK: usize = 2_000;

@@ -1,6 +1,7 @@
 //! The collector: a hit is enriched, appended to the stream, and answered when the stream says that it is durable.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use directory::{Directory, Website};
@@ -11,6 +12,7 @@ use crate::enrich::salts::SaltError;
 use crate::enrich::{Enriched, Enricher};
 use crate::hit::Hit;
 use crate::stream::{Record, Stream, StreamError};
+use crate::telemetry;
 
 /// Seconds after which a caller may try again what the stream could not take.
 const RETRY_AFTER: u64 = 5;
@@ -66,21 +68,54 @@ impl Collector {
         let mut verdicts = Vec::with_capacity(hits.len());
         for hit in hits {
             let Enriched { event, partition } = self.enricher.enrich(hit).await.map_err(no_salt)?;
-            verdicts.push(if event.excluded {
-                Accepted::Excluded
-            } else if event.is_bot() {
-                Accepted::Bot
-            } else {
-                Accepted::Counted
-            });
             records.push(Record { partition, payload: Bytes::from(event.to_bytes()) });
+            verdicts.push(if event.excluded {
+                Verdict::Excluded
+            } else if event.is_bot() {
+                Verdict::Bot { reason: event.bot_reason }
+            } else {
+                Verdict::Counted
+            });
         }
+        let sizes = telemetry::sizes(&records);
+        let began = Instant::now();
         let appended = self.stream.append(records).await;
+        telemetry::appended(began.elapsed(), sizes.into_iter().zip(appended.iter().map(Result::is_ok)));
         Ok(verdicts
             .into_iter()
             .zip(appended)
-            .map(|(verdict, appended)| appended.map(|_| verdict).map_err(not_appended))
+            .map(|(verdict, appended)| match appended {
+                Ok(_) => Ok(verdict.counted()),
+                Err(error) => Err(not_appended(error)),
+            })
             .collect())
+    }
+}
+
+/// How an event will count once it is durable, and why.
+enum Verdict {
+    Counted,
+    Bot { reason: String },
+    Excluded,
+}
+
+impl Verdict {
+    /// It is durable now.
+    fn counted(self) -> Accepted {
+        match self {
+            Self::Counted => {
+                telemetry::accepted();
+                Accepted::Counted
+            }
+            Self::Bot { reason } => {
+                telemetry::bot(reason);
+                Accepted::Bot
+            }
+            Self::Excluded => {
+                telemetry::excluded();
+                Accepted::Excluded
+            }
+        }
     }
 }
 

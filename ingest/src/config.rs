@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use directory::Directory;
@@ -61,20 +62,35 @@ impl StreamConfig {
     }
 }
 
+/// How often the geo database's file is looked at: it is replaced once a week or so, and asking its size costs nothing.
+const GEOIP_LOOKED_AT: Duration = Duration::from_secs(30);
+
 /// What collectors need.
 #[derive(Debug, Clone)]
 pub struct CollectConfig {
-    /// `FOOTFALL_COLLECT_LIMIT`: requests per client address. Default `10/10s`, as published.
+    /// `FOOTFALL_COLLECT_LIMIT`: TinyTrail's requests per website and client address. Default `10/10s`, as published.
     pub limit: Rate,
+    /// `FOOTFALL_LENA_LIMIT`: Lena's requests per client address. Default `100/60s`, as published.
+    pub lena_limit: Rate,
+    /// `FOOTFALL_BITCAIN_LIMIT`: bitcain's requests per API key; none is published. Default `600/60s`: ten a second, a
+    /// hundred events each, is more than one server has to say.
+    pub bitcain_limit: Rate,
     /// `FOOTFALL_TRUSTED_PROXIES`: whose forwarded addresses are believed. Default: nobody's.
     pub proxies: TrustedProxies,
-    /// `FOOTFALL_GEOIP`: a MaxMind country or city database; unset: places are not known.
+    /// `FOOTFALL_GEOIP`: a MaxMind country or city database; unset: places are not known. A new file is taken
+    /// within half a minute.
     pub geoip: Option<PathBuf>,
 }
 
 impl Default for CollectConfig {
     fn default() -> Self {
-        Self { limit: Rate::per_seconds(10, 10), proxies: TrustedProxies::default(), geoip: None }
+        Self {
+            limit: Rate::per_seconds(10, 10),
+            lena_limit: Rate::per_seconds(100, 60),
+            bitcain_limit: Rate::per_seconds(600, 60),
+            proxies: TrustedProxies::default(),
+            geoip: None,
+        }
     }
 }
 
@@ -84,6 +100,8 @@ impl CollectConfig {
         let default = Self::default();
         Ok(Self {
             limit: config::read("FOOTFALL_COLLECT_LIMIT")?.unwrap_or(default.limit),
+            lena_limit: config::read("FOOTFALL_LENA_LIMIT")?.unwrap_or(default.lena_limit),
+            bitcain_limit: config::read("FOOTFALL_BITCAIN_LIMIT")?.unwrap_or(default.bitcain_limit),
             proxies: config::read("FOOTFALL_TRUSTED_PROXIES")?.unwrap_or_default(),
             geoip: config::read("FOOTFALL_GEOIP")?,
         })
@@ -112,14 +130,18 @@ pub fn build(parts: Parts, config: CollectConfig) -> anyhow::Result<App> {
         Some(path) => Atlas::open(path).context("FOOTFALL_GEOIP")?,
         None => Atlas::empty(),
     };
+    let atlas = Arc::new(atlas);
+    tokio::spawn(Arc::clone(&atlas).keep_fresh(GEOIP_LOOKED_AT, parts.stop.clone()));
     let client = parts.store.client();
     let salts = Salts::new(client.clone(), &parts.master, parts.clock.clone());
     tokio::spawn(Arc::clone(&salts).tend(parts.stop.clone()));
     let pseudonymiser = Pseudonymiser::new(salts, &parts.master, parts.stream.partitions());
-    let enricher = Enricher::new(pseudonymiser, Arc::new(atlas));
+    let enricher = Enricher::new(pseudonymiser, atlas);
     Ok(App {
         collector: Arc::new(Collector::new(parts.directory, enricher, parts.stream)),
         collect_limit: Arc::new(Limiter::new(config.limit)),
+        lena_limit: Arc::new(Limiter::new(config.lena_limit)),
+        bitcain_limit: Arc::new(Limiter::new(config.bitcain_limit)),
         proxies: Arc::new(config.proxies),
         clock: parts.clock,
         store: client,

@@ -20,6 +20,11 @@ pub struct Hit {
     pub user_agent: String,
     /// `Accept-Language`, as sent.
     pub accept_language: Option<String>,
+    /// True when a caller with a key passes the event on and named no user agent of the visitor's: `user_agent` is then
+    /// the caller's HTTP client, which makes nobody a bot.
+    pub is_relayed: bool,
+    /// What the client's own request says of it; `None` where somebody else reports the event.
+    pub sent: Option<Sent>,
     /// The type, as sent.
     pub event_type: String,
     /// A custom event's name, where the surface has a field for it.
@@ -38,8 +43,25 @@ pub struct Hit {
     pub utm: Utm,
     /// The caller's own id of the user.
     pub user_id: Option<String>,
+    /// The caller's own id of the session. It counts only without a `user_id`.
+    pub session_id: Option<String>,
     /// The caller's own id of the event; a repeat is stored once.
     pub event_id: Option<String>,
+}
+
+/// What a client's own request says of it beside the user agent, each header as sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// `Sec-CH-UA`: the browser's brands.
+    pub brands: Option<String>,
+    /// `Sec-CH-UA-Mobile`: `?1` or `?0`.
+    pub mobile: Option<String>,
+    /// `Sec-CH-UA-Platform`: the operating system, quoted.
+    pub platform: Option<String>,
+    /// `Sec-Purpose`, or how it was called before: why a page is fetched that nobody asked for yet.
+    pub purpose: Option<String>,
+    /// Whether there is a `From`. Its value is a mail address and is not kept.
+    pub has_from: bool,
 }
 
 /// The five UTM values; `None` where one was not given.

@@ -10,10 +10,13 @@
 pub mod bounds;
 pub mod collect;
 pub mod config;
+pub mod dead_letters;
 pub mod enrich;
 pub mod hit;
 pub mod load;
+pub mod stats;
 pub mod stream;
 pub mod surfaces;
+pub mod telemetry;
 
 pub use collect::Collector;

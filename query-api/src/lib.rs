@@ -30,15 +30,20 @@ pub struct QueryApi {
 /// The published allowance: 60 requests in 60 seconds per API key.
 pub const API_LIMIT: Rate = Rate::per_seconds(60, 60);
 
+/// Asks the store whether it answers.
+pub fn store_check(store: &StoreUrl) -> service::health::Check {
+    let client = store.client();
+    Arc::new(move || {
+        let client = client.clone();
+        Box::pin(async move { schema::store::answers(&client).await })
+    })
+}
+
 /// Every route of the way out. It answers `/health`, and every path that is no route in TinyTrail's words; a router
 /// that is merged with it has neither.
 pub fn router(deps: QueryApi) -> Router {
     let QueryApi { store, directory, clock, api_limit } = deps;
     let reports = report::Reports::new(&store, clock);
-    let client = store.client();
-    let check: service::health::Check = Arc::new(move || {
-        let client = client.clone();
-        Box::pin(async move { schema::store::answers(&client).await })
-    });
-    service::health::router(check).merge(surfaces::tinytrail::router(directory, reports, api_limit))
+    service::health::router(store_check(&store))
+        .merge(surfaces::tinytrail::router(directory, reports, api_limit))
 }

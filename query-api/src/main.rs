@@ -11,6 +11,7 @@ use query_api::QueryApi;
 use schema::migrate::{self, State};
 use schema::store::StoreUrl;
 use service::config::{self, ConfigError, Rate};
+use service::operator::{Need, Operator};
 use service::{Clock, MasterKey, Stop};
 use tokio::net::TcpListener;
 
@@ -30,6 +31,7 @@ Settings:
   FOOTFALL_LISTEN          the address to listen on; 0.0.0.0
   FOOTFALL_PORT            the port to listen on; 8000
   FOOTFALL_API_LIMIT       requests per API key, or off; 60/60s
+  FOOTFALL_OPERATOR        the address of /metrics, /health and /ready, such as 127.0.0.1:9100; without one there are none
   FOOTFALL_LOG             a level or a filter, with the word json for JSON lines; info";
 
 /// The settings. They are not flags: a process list shows those, and two of them are secrets.
@@ -74,6 +76,7 @@ async fn run() -> anyhow::Result<()> {
     // The TLS of an https store; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = service::stop::on_signal();
+    let operator = Operator::from_env(&stop).await?;
     tokio::select! {
         ready = wait_for_schema(&config.store) => ready?,
         () = stop.cancelled() => return Ok(()),
@@ -89,6 +92,7 @@ async fn run() -> anyhow::Result<()> {
     if let Some(key) = key {
         println!("The first admin's API key, shown this once: {key}");
     }
+    operator.watch(vec![Need::new("store", query_api::store_check(&config.store))], vec![directory.probe()]);
     let fresh = tokio::spawn(directory.clone().keep_fresh(stop.clone()));
     let router =
         query_api::router(QueryApi { store: config.store, directory, clock, api_limit: config.api_limit });

@@ -41,6 +41,8 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0002_dead_letters" => "migrations/0002_dead_letters.sql",
     "0003_directory" => "migrations/0003_directory.sql",
     "0004_salts" => "migrations/0004_salts.sql",
+    "0005_key_website" => "migrations/0005_key_website.sql",
+    "0006_dead_letter_replays" => "migrations/0006_dead_letter_replays.sql",
     "rollup_site_totals" => "rollups/site_totals.sql",
 };
 

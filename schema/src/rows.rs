@@ -78,6 +78,18 @@ pub struct DeadLetterRow {
     pub recorded_at: Millis,
 }
 
+/// A row of `dead_letter_replays`: a step of putting a dead letter into the stream again.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+pub struct DeadLetterReplayRow {
+    pub stream: String,
+    pub kafka_partition: u16,
+    pub kafka_offset: u64,
+    pub begun: i8,
+    pub appended: u8,
+    pub recorded_at: Millis,
+}
+
 /// A row of `accounts`: the tenant that owns users and websites.
 #[allow(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
@@ -98,6 +110,8 @@ pub struct UserRow {
     pub id: Uuid,
     #[serde(with = "clickhouse::serde::uuid")]
     pub account_id: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub website_id: Uuid,
     pub email: String,
     pub role: String,
     pub key_hash: String,

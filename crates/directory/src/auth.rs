@@ -1,4 +1,4 @@
-//! Who is calling: extractors that turn the `X-API-KEY` header into a known user, or refuse.
+//! Who is calling: extractors that turn the `X-API-KEY` or `Authorization` header into a known user, or refuse.
 
 use std::sync::Arc;
 
@@ -29,9 +29,21 @@ impl Caller {
         self.user.role == Role::Admin
     }
 
-    /// Whether the website is the caller's business: an admin's always, a user's within the account.
+    /// Whether the website is the caller's business: an admin's always, a user's within the account, that of a key
+    /// that is bound to a website only for this one.
     pub fn may_see(&self, website: &Website) -> bool {
-        self.is_admin() || self.user.account_id == website.account_id
+        self.is_admin()
+            || self.user.account_id == website.account_id
+                && self.user.website_id.is_none_or(|bound| bound == website.id)
+    }
+
+    /// The websites that are the caller's own: all of the account, or the one that the key is bound to. An admin, who
+    /// sees those of others, has own ones too.
+    pub fn own_websites(&self, directory: &Directory) -> Vec<Arc<Website>> {
+        let snapshot = directory.snapshot();
+        let own =
+            |website: &&Arc<Website>| website.account_id == self.user.account_id && self.may_see(website);
+        snapshot.websites().iter().filter(own).cloned().collect()
     }
 
     /// The website with this id. One of another account is as absent as one that does not exist.
@@ -54,6 +66,29 @@ where
         let key = parts.headers.get(KEY_HEADER).and_then(|value| value.to_str().ok());
         let user = key.and_then(|key| directory.snapshot().user_by_key(key));
         user.map(|user| Self { user }).ok_or(Problem::Unauthorized)
+    }
+}
+
+/// A caller whose key came as `Authorization: Bearer …`, as some published APIs have it.
+#[derive(Debug, Clone)]
+pub struct Bearer(pub Caller);
+
+impl<S> FromRequestParts<S> for Bearer
+where
+    S: Send + Sync,
+    Arc<Directory>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let directory = Arc::<Directory>::from_ref(state);
+        let value = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = value
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, key)| key.trim());
+        let user = key.and_then(|key| directory.snapshot().user_by_key(key));
+        user.map(|user| Self(Caller { user })).ok_or(Problem::Unauthorized)
     }
 }
 

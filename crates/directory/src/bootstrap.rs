@@ -86,6 +86,7 @@ impl Directory {
         let row = UserRow {
             id: BOOTSTRAP_ADMIN,
             account_id: DEFAULT_ACCOUNT,
+            website_id: Uuid::nil(),
             email: current.as_ref().map_or_else(|| "admin".into(), |row| row.email.clone()),
             role: Role::Admin.as_str().into(),
             key_hash: key.hash().to_string(),

@@ -1,9 +1,12 @@
 //! The directory itself: opened once per process, refreshed in the background, read without waiting.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use metrics::{Unit, describe_gauge, gauge};
 use schema::store::StoreUrl;
+use service::operator::Probe;
 use service::{Clock, MasterKey, Stop};
 use tokio::sync::Mutex;
 
@@ -24,6 +27,8 @@ pub struct Directory {
     snapshot: ArcSwap<Snapshot>,
     /// What the snapshot was made from; held during a load, so that an older one never replaces a newer.
     loaded: Mutex<Option<Fingerprint>>,
+    /// When the snapshot was last known to be what the tables say.
+    confirmed: ArcSwap<Instant>,
 }
 
 impl Directory {
@@ -41,6 +46,7 @@ impl Directory {
             writing: Mutex::new(()),
             snapshot: ArcSwap::default(),
             loaded: Mutex::new(None),
+            confirmed: ArcSwap::from_pointee(Instant::now()),
         };
         directory.refresh().await?;
         Ok(Arc::new(directory))
@@ -54,16 +60,36 @@ impl Directory {
     /// Reads the tables again if they have changed. On an error the last snapshot stays.
     pub async fn refresh(&self) -> Result<(), DirectoryError> {
         let mut loaded = self.loaded.lock().await;
+        let asked = Arc::new(Instant::now());
         // Asked first: a change during the load differs from it, and is loaded next time.
         let fingerprint = self.tables.fingerprint().await?;
         if *loaded == Some(fingerprint) {
+            self.confirmed.store(asked);
             return Ok(());
         }
         let (accounts, users, websites) =
             tokio::try_join!(self.tables.accounts(), self.tables.users(), self.tables.websites())?;
         self.snapshot.store(Arc::new(Snapshot::of_rows(accounts, users, websites)));
         *loaded = Some(fingerprint);
+        self.confirmed.store(asked);
         Ok(())
+    }
+
+    /// How long ago the snapshot was last known to be what the tables say: at most the time between two refreshes,
+    /// unless the store is away.
+    pub fn age(&self) -> Duration {
+        self.confirmed.load().elapsed()
+    }
+
+    /// Tells the operator the snapshot's age.
+    pub fn probe(self: &Arc<Self>) -> Probe {
+        describe_gauge!(
+            "footfall_directory_age_seconds",
+            Unit::Seconds,
+            "Time since the directory's snapshot was last known to be current"
+        );
+        let directory = Arc::clone(self);
+        Arc::new(move || gauge!("footfall_directory_age_seconds").set(directory.age().as_secs_f64()))
     }
 
     /// Refreshes until it is stopped, so that changes of other processes are seen within 2 s. While the store is

@@ -29,7 +29,7 @@ mod tables;
 mod validate;
 mod websites;
 
-pub use auth::{Admin, Caller};
+pub use auth::{Admin, Bearer, Caller};
 pub use bootstrap::{ADMIN_KEY_VARIABLE, BOOTSTRAP_ADMIN, DEFAULT_ACCOUNT};
 pub use content_groups::{ContentGroup, ContentGroups};
 pub use directory::Directory;

@@ -27,6 +27,8 @@ pub struct User {
     pub id: Uuid,
     /// The account whose websites it sees; an admin sees all.
     pub account_id: Uuid,
+    /// The only website that its key is good for; `None`: all of the account.
+    pub website_id: Option<Uuid>,
     /// A label, not used for login; may be empty, and is not unique.
     pub email: String,
     /// What it may do.
@@ -90,6 +92,8 @@ pub struct Website {
 pub struct NewUser {
     /// The account it is to belong to.
     pub account_id: Uuid,
+    /// The only website of that account that the key is to be good for; `None`: all. An admin's key is never bound.
+    pub website_id: Option<Uuid>,
     /// A label; may be empty.
     pub email: String,
     /// What it may do.

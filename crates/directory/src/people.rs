@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::directory::Directory;
 use crate::error::DirectoryError;
 use crate::keys::ApiKey;
-use crate::model::{Account, NewUser, User};
+use crate::model::{Account, NewUser, Role, User};
 use crate::tables::next_version;
 use crate::{snapshot, validate};
 
@@ -33,10 +33,14 @@ impl Directory {
         let email = validate::email(&new.email)?;
         let _writing = self.writing.lock().await;
         self.require_account(new.account_id).await?;
+        if let Some(website) = new.website_id {
+            self.require_bindable(website, &new).await?;
+        }
         let (id, key, now) = (Uuid::new_v4(), ApiKey::generate()?, self.clock.now());
         let row = UserRow {
             id,
             account_id: new.account_id,
+            website_id: new.website_id.unwrap_or_default(),
             email,
             role: new.role.as_str().to_owned(),
             key_hash: key.hash().to_string(),
@@ -75,6 +79,18 @@ impl Directory {
     async fn existing_user(&self, user: Uuid) -> Result<UserRow, DirectoryError> {
         let row = self.tables.user(user).await?;
         row.filter(|row| !row.is_deleted).ok_or(DirectoryError::NotFound("User"))
+    }
+
+    /// Refuses to bind a key to a website of another account, and an admin's key to any.
+    async fn require_bindable(&self, website: Uuid, new: &NewUser) -> Result<(), DirectoryError> {
+        if new.role == Role::Admin {
+            let message = "website_id: an admin's key is good for every website.";
+            return Err(DirectoryError::invalid("website_id", message));
+        }
+        match self.tables.website(website).await? {
+            Some(row) if row.account_id == new.account_id => Ok(()),
+            _ => Err(DirectoryError::invalid("website_id", "website_id: this website was not found.")),
+        }
     }
 
     /// Refuses an account that is not there. Asks the store, since another process may have just made it.

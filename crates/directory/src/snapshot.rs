@@ -122,7 +122,14 @@ pub(crate) fn user(row: UserRow) -> User {
         tracing::warn!(user = %row.id, role = row.role, "The user's role is unknown; it may do the least.");
         Role::User
     });
-    User { id: row.id, account_id: row.account_id, email: row.email, role, created_at: row.created_at }
+    User {
+        id: row.id,
+        account_id: row.account_id,
+        website_id: Some(row.website_id).filter(|website| !website.is_nil()),
+        email: row.email,
+        role,
+        created_at: row.created_at,
+    }
 }
 
 pub(crate) fn website(row: WebsiteRow) -> Website {
@@ -153,6 +160,7 @@ mod tests {
         UserRow {
             id: Uuid::new_v4(),
             account_id: Uuid::nil(),
+            website_id: Uuid::nil(),
             email: String::new(),
             role: role.into(),
             key_hash,

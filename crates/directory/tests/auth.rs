@@ -7,7 +7,7 @@ mod house;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use directory::{Admin, ApiKey, Caller, Directory, NewUser, Role};
+use directory::{Admin, ApiKey, Bearer, Caller, Directory, DirectoryError, NewUser, Role};
 use house::{House, new_website};
 use service::Problem;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ async fn caller(directory: &Arc<Directory>, key: &ApiKey) -> Caller {
 }
 
 async fn user(directory: &Directory, account_id: Uuid, role: Role) -> ApiKey {
-    directory.add_user(NewUser { account_id, email: String::new(), role }).await.unwrap().1
+    directory.add_user(NewUser { account_id, website_id: None, email: String::new(), role }).await.unwrap().1
 }
 
 #[tokio::test]
@@ -38,6 +38,52 @@ async fn without_a_known_key_nobody_is_let_in() {
     for key in [None, Some(b"".as_slice()), Some(b"tt_unknown"), Some(b"\xff\xfe")] {
         assert!(matches!(ask::<Caller>(&directory, key).await, Err(Problem::Unauthorized)), "{key:?}");
         assert!(matches!(ask::<Admin>(&directory, key).await, Err(Problem::Unauthorized)), "{key:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bearers_key_comes_in_the_other_header() {
+    let directory = House::shared().await.open().await;
+    let account = directory.add_account("Acme").await.unwrap();
+    let key = user(&directory, account.id, Role::User).await;
+    let ask = async |header: &str, value: String| {
+        let request = http::Request::get("/").header(header, value).body(()).unwrap();
+        Bearer::from_request_parts(&mut request.into_parts().0, &directory).await
+    };
+    for value in [format!("Bearer {key}"), format!("bearer  {key} ")] {
+        assert_eq!(ask("authorization", value).await.unwrap().0.user.account_id, account.id);
+    }
+    for value in [
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer tt_unknown".to_owned(),
+        format!("Basic {key}"),
+        key.to_string(),
+    ] {
+        assert!(matches!(ask("authorization", value).await, Err(Problem::Unauthorized)));
+    }
+    assert!(matches!(ask("x-api-key", key.to_string()).await, Err(Problem::Unauthorized)));
+}
+
+#[tokio::test]
+async fn a_bound_key_is_good_for_its_website_only() {
+    let directory = House::shared().await.open().await;
+    let account = directory.add_account("Acme").await.unwrap();
+    let other = directory.add_account("Other").await.unwrap();
+    let bound = directory.add_website(new_website(account.id, "bound.example.com")).await.unwrap();
+    let free = directory.add_website(new_website(account.id, "free.example.com")).await.unwrap();
+    let foreign = directory.add_website(new_website(other.id, "foreign.example.com")).await.unwrap();
+    let new = |website_id, role| NewUser { account_id: account.id, website_id, email: String::new(), role };
+    let (user, key) = directory.add_user(new(Some(bound.id), Role::User)).await.unwrap();
+    assert_eq!(user.website_id, Some(bound.id));
+    let one = caller(&directory, &key).await;
+    assert_eq!([&bound, &free, &foreign].map(|website| one.may_see(website)), [true, false, false]);
+    assert_eq!(one.own_websites(&directory), [Arc::clone(&bound)]);
+    let (_, key) = directory.add_user(new(None, Role::User)).await.unwrap();
+    assert_eq!(caller(&directory, &key).await.own_websites(&directory), [Arc::clone(&bound), free]);
+    for (website, role) in [(foreign.id, Role::User), (Uuid::new_v4(), Role::User), (bound.id, Role::Admin)] {
+        let refused = directory.add_user(new(Some(website), role)).await;
+        assert!(matches!(refused, Err(DirectoryError::Invalid { field: "website_id", .. })));
     }
 }
 

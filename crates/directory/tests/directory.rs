@@ -45,7 +45,12 @@ async fn a_key_finds_its_user_until_the_user_is_deleted() {
     let house = House::shared().await;
     let directory = house.open().await;
     let account = directory.add_account("Acme").await.unwrap();
-    let new = NewUser { account_id: account.id, email: "ann@example.com".into(), role: Role::User };
+    let new = NewUser {
+        account_id: account.id,
+        website_id: None,
+        email: "ann@example.com".into(),
+        role: Role::User,
+    };
     let (user, key) = directory.add_user(new).await.unwrap();
     assert_eq!(
         (user.email.as_str(), user.role, user.account_id),
@@ -66,7 +71,7 @@ async fn a_key_can_be_shown_again_under_the_same_master_key_only() {
     let house = House::shared().await;
     let directory = house.open().await;
     let account = directory.add_account("Acme").await.unwrap();
-    let new = NewUser { account_id: account.id, email: String::new(), role: Role::User };
+    let new = NewUser { account_id: account.id, website_id: None, email: String::new(), role: Role::User };
     let (user, key) = directory.add_user(new).await.unwrap();
     assert_eq!(directory.reveal_key(user.id, &user).await.unwrap(), key);
     assert_eq!(house.open().await.reveal_key(user.id, &user).await.unwrap(), key);
@@ -80,7 +85,7 @@ async fn the_store_holds_no_key_in_the_clear() {
     let house = House::shared().await;
     let directory = house.open().await;
     let account = directory.add_account("Acme").await.unwrap();
-    let new = NewUser { account_id: account.id, email: String::new(), role: Role::User };
+    let new = NewUser { account_id: account.id, website_id: None, email: String::new(), role: Role::User };
     let (user, key) = directory.add_user(new).await.unwrap();
     let row = house.ask(&format!("SELECT toString(tuple(*)) FROM users WHERE id = '{}'", user.id)).await;
     assert!(row.contains(&user.id.to_string()) && !row.contains(&key.to_string()));
@@ -90,7 +95,8 @@ async fn the_store_holds_no_key_in_the_clear() {
 async fn users_and_websites_need_an_account_that_exists() {
     let house = House::shared().await;
     let directory = house.open().await;
-    let user = NewUser { account_id: Uuid::new_v4(), email: String::new(), role: Role::User };
+    let user =
+        NewUser { account_id: Uuid::new_v4(), website_id: None, email: String::new(), role: Role::User };
     let refused = directory.add_user(user).await;
     assert!(matches!(refused, Err(DirectoryError::Invalid { field: "account_id", .. })));
     let refused = directory.add_website(new_website(Uuid::new_v4(), "example.com")).await;

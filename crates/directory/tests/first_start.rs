@@ -75,7 +75,8 @@ async fn a_given_key_that_is_weak_or_anothers_is_refused_by_name() {
     assert!(directory.snapshot().users().is_empty());
 
     directory.bootstrap_admin(None).await.unwrap();
-    let new = NewUser { account_id: DEFAULT_ACCOUNT, email: String::new(), role: Role::User };
+    let new =
+        NewUser { account_id: DEFAULT_ACCOUNT, website_id: None, email: String::new(), role: Role::User };
     let (user, key) = directory.add_user(new).await.unwrap();
     let refused = directory.bootstrap_admin(Some(&key.to_string())).await;
     assert!(matches!(refused, Err(DirectoryError::Invalid { field: "FOOTFALL_ADMIN_KEY", .. })));

@@ -1,4 +1,4 @@
-//! The dialects that more than one binary speaks.
+//! The dialects that more than one binary speaks: TinyTrail's here, the others beside it.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -7,17 +7,26 @@ use serde_json::json;
 
 use crate::problem::{Dialect, Problem};
 
+pub mod bitcain;
+pub mod lena;
+
+pub use bitcain::Bitcain;
+pub use lena::Lena;
+
 /// TinyTrail's: `{"status":"error","error":{"code":…,"message":…}}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TinyTrail;
 
 impl TinyTrail {
     /// The published code of a problem. What the document has no code for speaks with the nearest one: a body that is
-    /// too large is an invalid payload, a method or path that does not exist is not found, and what passes by itself
+    /// too large or too slow is an invalid payload, a method or path that does not exist is not found, and what passes by itself
     /// (503) is an internal error.
     fn code(problem: &Problem) -> &'static str {
         match problem {
-            Problem::Invalid { .. } | Problem::TooLarge { .. } => "INVALID_PAYLOAD",
+            Problem::Invalid { .. }
+            | Problem::TooLarge { .. }
+            | Problem::Timeout
+            | Problem::UnsupportedEncoding => "INVALID_PAYLOAD",
             Problem::Unauthorized => "UNAUTHORIZED",
             Problem::Forbidden => "FORBIDDEN",
             Problem::NotFound(_) | Problem::MethodNotAllowed => "NOT_FOUND",

@@ -1,4 +1,6 @@
-//! Bodies with bounds: read whole, at most so many bytes, refused in the surface's words.
+//! Bodies with bounds: read whole, at most so many bytes in so much time, refused in the surface's words.
+
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
@@ -29,9 +31,18 @@ impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for
     }
 }
 
-/// Reads a body of at most `limit` bytes.
+/// How long a body that is read whole may take: kilobytes, also over a bad line.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// Reads a body of at most `limit` bytes, within [`BODY_TIME`].
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, limit).await.map_err(|error| {
+    read_body_within(body, limit, BODY_TIME).await
+}
+
+/// Reads a body of at most `limit` bytes; the last of them comes within `time`.
+pub async fn read_body_within(body: Body, limit: usize, time: Duration) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(time, to_bytes(body, limit)).await.map_err(|_| Problem::Timeout)?;
+    read.map_err(|error| {
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(error) = cause {
             if error.is::<http_body_util::LengthLimitError>() {

@@ -21,17 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long its word is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// Asks the store whether it lives.
+/// Asks the store, or something else that is needed, whether it lives.
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
-struct Health {
+/// A check whose word is believed for a moment.
+pub struct Health {
     check: Check,
     /// When the store was asked last, and whether it answered. Whoever asks holds the lock; the others get its answer.
     last: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Health {
-    async fn is_connected(&self) -> bool {
+    /// Asks with this check.
+    pub fn new(check: Check) -> Self {
+        Self { check, last: Mutex::new(None) }
+    }
+
+    /// Whether the answer was yes; asked at most once a second, and given two seconds.
+    pub async fn is_connected(&self) -> bool {
         let mut last = self.last.lock().await;
         if let Some((at, connected)) = *last
             && at.elapsed() < BELIEVED
@@ -46,7 +53,7 @@ impl Health {
 
 /// The route. It needs no key and has no limit.
 pub fn router(check: Check) -> Router {
-    let health = Arc::new(Health { check, last: Mutex::new(None) });
+    let health = Arc::new(Health::new(check));
     Router::new().route("/health", get(answer)).with_state(health)
 }
 

@@ -10,8 +10,8 @@
 //! * [`config`]: settings from the environment; a failure names the variable,
 //! * [`secrets`]: the master key and the keys made from it,
 //! * [`clock`] and [`stop`]: time and the end, passed in and never global,
-//! * [`serve`]: one server, until it is told to stop,
-//! * [`telemetry`] is for logs.
+//! * [`serve`]: one server, until it is told to stop; slow clients are closed,
+//! * [`telemetry`] is for logs, [`metrics`] for counts, [`operator`] the port that shows them.
 
 pub mod client_address;
 pub mod clock;
@@ -21,6 +21,8 @@ pub mod extract;
 pub mod failpoint;
 pub mod health;
 pub mod limits;
+pub mod metrics;
+pub mod operator;
 pub mod problem;
 pub mod secrets;
 pub mod serve;

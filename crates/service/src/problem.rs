@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -33,6 +33,12 @@ pub enum Problem {
         /// The bound in bytes.
         limit: usize,
     },
+    /// The request's body did not come in time.
+    #[error("The body took too long to arrive.")]
+    Timeout,
+    /// The body is compressed in a way that is not read here.
+    #[error("`Content-Encoding` must be gzip, deflate, br or zstd.")]
+    UnsupportedEncoding,
     /// No key, or one that is not known.
     #[error("Missing or invalid API key.")]
     Unauthorized,
@@ -89,6 +95,8 @@ impl Problem {
         match self {
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -96,6 +104,24 @@ impl Problem {
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } | Self::TooCostly(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The problem in one word, for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid",
+            Self::TooLarge { .. } => "too_large",
+            Self::Timeout => "timeout",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unavailable { .. } => "unavailable",
+            Self::TooCostly(_) => "too_costly",
+            Self::Internal(_) => "internal",
         }
     }
 
@@ -115,9 +141,18 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if matches!(self, Self::Timeout) {
+            // What is still to come of the body is not waited for.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response.extensions_mut().insert(Carried(Arc::new(self)));
         response
     }
+}
+
+/// The problem that a response carries, before [`speak`] has written it.
+pub fn carried(response: &Response) -> Option<&Problem> {
+    response.extensions().get::<Carried>().map(|carried| &*carried.0)
 }
 
 #[derive(Clone)]
@@ -139,18 +174,24 @@ pub async fn speak<D: Dialect>(
 ) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     let carried = response.extensions_mut().remove::<Carried>().map(|carried| carried.0);
     let problem = match carried {
         Some(problem) => problem,
         // The router's own answer for a path that exists with other methods.
         None if response.status() == StatusCode::METHOD_NOT_ALLOWED => Arc::new(Problem::MethodNotAllowed),
+        // The decompressing layer's own.
+        None if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Arc::new(Problem::UnsupportedEncoding)
+        }
         None => return response,
     };
     if let Some(cause) = std::error::Error::source(&*problem) {
         let cause = chain(cause);
         tracing::error!(%method, path, status = problem.status().as_u16(), cause, "The request failed.");
     }
+    crate::metrics::problem(route.as_ref(), problem.reason());
     let mut written = dialect.write(&problem);
     // What inner layers put on the response (CORS, limits) stays on it.
     for (name, value) in response.headers() {

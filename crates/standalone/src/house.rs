@@ -13,6 +13,7 @@ use query_api::QueryApi;
 use schema::migrate;
 use schema::store::StoreUrl;
 use service::config::Rate;
+use service::operator::Operator;
 use service::{Clock, MasterKey, Stop};
 use tokio::task::JoinHandle;
 
@@ -55,6 +56,7 @@ pub struct House {
     pub router: Router,
     /// Accounts, users and websites.
     pub directory: Arc<Directory>,
+    store: StoreUrl,
     stream: Arc<dyn Stream>,
     loading: JoinHandle<()>,
 }
@@ -83,12 +85,25 @@ impl House {
         };
         let collect = ingest::config::build(parts, config.collect)?;
         let reports = query_api::router(QueryApi {
-            store: config.store,
+            store: config.store.clone(),
             directory: Arc::clone(&directory),
             clock: config.clock,
             api_limit: config.api_limit,
         });
-        Ok(Self { router: ingest::surfaces::router(collect).merge(reports), directory, stream, loading })
+        let router = ingest::surfaces::router(collect).merge(reports);
+        Ok(Self { router, directory, store: config.store, stream, loading })
+    }
+
+    /// Tells the operator what the house cannot work without, and how it is getting on.
+    pub fn watched_by(&self, operator: &Operator, stop: &Stop) {
+        if !operator.is_open() {
+            return;
+        }
+        ingest::telemetry::describe();
+        tokio::spawn(ingest::telemetry::watch_lag(Arc::clone(&self.stream), stop.clone()));
+        let needs = ingest::telemetry::needs(self.store.client(), Arc::clone(&self.stream));
+        let probes = vec![self.directory.probe(), ingest::telemetry::probe(Arc::clone(&self.stream))];
+        operator.watch(needs, probes);
     }
 
     /// Waits for the loader to end (after the stop) and closes the stream.

@@ -9,6 +9,7 @@ use clap::Args;
 use directory::{Directory, NewWebsite, Website};
 use sandbox::{ChildCommand, Engine, EngineOptions};
 use schema::store::StoreUrl;
+use service::operator::Operator;
 use service::{MasterKey, Stop, stop};
 use tokio::net::TcpListener;
 
@@ -44,15 +45,17 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let port = listener.local_addr()?.port();
     let master = master_key(&args.data)?;
     let stop = stop::on_signal();
+    let operator = Operator::from_env(&stop).await?;
     let (store, engine) = store(&args.data).await?;
 
     let config = HouseConfig::from_env(store, master, &args.data);
     let served = match config {
-        Ok(config) => serve_house(config, listener, port, stop.clone()).await,
+        Ok(config) => serve_house(config, listener, port, &operator, stop.clone()).await,
         Err(error) => Err(error),
     };
     // Also a start that failed half-way has workers, and they must not meet a store that is gone.
     stop.cancel();
+    operator.close().await;
     if let Some(engine) = engine {
         engine.stop().await?;
     }
@@ -63,9 +66,11 @@ async fn serve_house(
     config: HouseConfig,
     listener: TcpListener,
     port: u16,
+    operator: &Operator,
     stop: Stop,
 ) -> anyhow::Result<()> {
     let house = House::open(config, stop.clone()).await?;
+    house.watched_by(operator, &stop);
     let served = open_doors(&house, listener, port, stop.clone()).await;
     // The listener may also end by itself; the workers are told either way.
     stop.cancel();

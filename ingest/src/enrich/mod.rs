@@ -15,7 +15,10 @@ use uuid::Uuid;
 use crate::hit::Hit;
 use crate::load::sessionise::SESSION_GAP_MS;
 
+pub mod agent;
 pub mod attribute;
+pub mod bots;
+pub mod hints;
 pub mod locate;
 pub mod pseudonymise;
 pub mod recognise;
@@ -23,6 +26,7 @@ pub mod salts;
 
 use locate::Atlas;
 use pseudonymise::Pseudonymiser;
+use recognise::{Recognised, Recogniser};
 use salts::SaltError;
 
 /// An event with the partition that its person's events share.
@@ -38,12 +42,13 @@ pub struct Enriched {
 pub struct Enricher {
     pseudonymiser: Pseudonymiser,
     atlas: Arc<Atlas>,
+    recogniser: Recogniser,
 }
 
 impl Enricher {
     /// An enricher that uses these salts and secrets, and this geo database.
     pub fn new(pseudonymiser: Pseudonymiser, atlas: Arc<Atlas>) -> Self {
-        Self { pseudonymiser, atlas }
+        Self { pseudonymiser, atlas, recogniser: Recogniser::default() }
     }
 
     /// Runs all steps.
@@ -51,10 +56,12 @@ impl Enricher {
         let (day, bridges) = local_day(hit.time, hit.website.timezone);
         let pseudonym = self.pseudonymiser.pseudonym(&hit, day, bridges).await?;
         let place = hit.address.map(|address| self.atlas.place(address)).unwrap_or_default();
-        let agent = recognise::agent(&hit.user_agent);
         let attribution = attribute::attribute(&hit);
+        let Recognised { agent, bot_reason } =
+            self.recogniser.recognise(&hit.user_agent, hit.sent.as_ref(), attribution.is_spam);
+        // The agent of a relayed event is the relay's: it tells nothing of the visitor.
+        let bot_reason = if hit.is_relayed { bots::by_referrer(attribution.is_spam) } else { bot_reason };
         let (event_type, event_name) = name(&hit);
-        let bot_reason = recognise::bot_reason(&hit.user_agent, attribution.is_spam).unwrap_or_default();
         let excluded = hit.address.is_some_and(|address| hit.website.excluded_ips.contains(address));
         let event = Event {
             version: VERSION,
@@ -91,7 +98,7 @@ impl Enricher {
                 .filter(|properties| !properties.is_empty())
                 .map(|properties| serde_json::Value::Object(properties).to_string())
                 .unwrap_or_default(),
-            bot_reason: bot_reason.to_owned(),
+            bot_reason: bot_reason.unwrap_or_default().to_owned(),
             excluded,
             event_id: hit.event_id.as_deref().map(|id| event_key(id).into()),
         };

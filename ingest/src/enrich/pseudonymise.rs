@@ -1,4 +1,12 @@
 //! Who it was, without saying who: the visitor's hash under the day's salt, and the partition.
+//!
+//! A caller may name a user, a session, or neither. Whatever is named is the person, and the person is the visitor, so
+//! that one partition sees all of it: only then are a visitor's first event of the day and a session's events each
+//! known to one loader, and both counts exact.
+//!
+//! * a user id: the same visitor on every day; a session id beside it is not looked at,
+//! * a session id alone: the visitor of that id, for the day, whatever the address and the agent are,
+//! * neither: address and agent, for the day.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,7 +64,11 @@ impl Pseudonymiser {
             });
         }
         let address = address_bytes(hit.address);
-        let parts = [address.as_slice(), hit.user_agent.as_bytes(), website];
+        let parts = match hit.session_id.as_deref().filter(|session| !session.is_empty()) {
+            // Seven bytes are no address, so the two kinds never meet.
+            Some(session) => [b"session".as_slice(), session.as_bytes(), website],
+            None => [address.as_slice(), hit.user_agent.as_bytes(), website],
+        };
         let visitor = identifier(self.salts.of(day).await?.bytes(), &parts);
         let previous =
             if bridges { Some(identifier(self.salts.of(day - 1).await?.bytes(), &parts)) } else { None };

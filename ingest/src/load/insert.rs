@@ -1,12 +1,14 @@
 //! Inserts a batch once, whatever happens: the same token for the same offsets, transient errors repeated, and rows
 //! that the store refuses found by halving.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clickhouse::{Client, RowOwned, RowWrite};
 use schema::rows::{DeadLetterRow, EventRow};
 use service::{Stop, failpoint};
 use thiserror::Error;
+
+use crate::telemetry;
 
 /// First wait before a repeated insert; doubles up to [`BACKOFF_LIMIT`].
 const BACKOFF_START: Duration = Duration::from_millis(100);
@@ -76,7 +78,7 @@ pub async fn insert_dead_letters(
 /// Inserts one block; `Err(reason)` when the store refuses a row of it.
 async fn insert_block<T>(
     client: &Client,
-    table: &str,
+    table: &'static str,
     token: &str,
     rows: &[T],
     stop: &Stop,
@@ -90,7 +92,7 @@ where
     let mut wait = BACKOFF_START;
     loop {
         let error = tokio::select! {
-            inserted = try_insert(client, table, token, rows) => match inserted {
+            inserted = timed(table, try_insert(client, table, token, rows)) => match inserted {
                 Ok(()) => return Ok(Ok(())),
                 Err(error) => error,
             },
@@ -99,6 +101,7 @@ where
         if let Some(reason) = refused_row(&error) {
             return Ok(Err(reason));
         }
+        telemetry::insert_retry(table);
         tracing::warn!(%error, table, rows = rows.len(), wait_ms = wait.as_millis() as u64, "The insert failed; it is tried again.");
         tokio::select! {
             () = tokio::time::sleep(jittered(wait)) => {}
@@ -106,6 +109,14 @@ where
         }
         wait = (wait * 2).min(BACKOFF_LIMIT);
     }
+}
+
+/// Tells how long a try took, however it ended.
+async fn timed<T>(table: &'static str, insert: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let ended = insert.await;
+    telemetry::insert(table, began.elapsed());
+    ended
 }
 
 async fn try_insert<T>(

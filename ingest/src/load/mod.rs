@@ -17,6 +17,7 @@ use service::{Clock, Stop, failpoint};
 use thiserror::Error;
 
 use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
+use crate::telemetry;
 
 pub mod insert;
 pub mod recall;
@@ -165,6 +166,7 @@ impl Worker {
             () = revoked.cancelled() => Err(WorkerError::Stream(StreamError::Lost)),
             () = end.cancelled() => Ok(()),
         };
+        telemetry::held(self.partition, 0, 0);
         match outcome {
             Err(WorkerError::GivenUp(GivenUp) | WorkerError::Stream(StreamError::Closed)) => Ok(()),
             Err(WorkerError::Stream(StreamError::Lost)) if end.is_cancelled() => Ok(()),
@@ -213,6 +215,7 @@ impl Worker {
             next = to;
             sessions.forget_idle(self.clock.now() - self.config.forget_after.as_millis() as i64);
             sessions.forget_beyond(self.config.sessions);
+            telemetry::held(self.partition, sessions.sessions(), sessions.days());
         }
     }
 
@@ -250,13 +253,20 @@ impl Worker {
         let batch = self.make(sessions, from, records).await?;
         let token = format!("{}/{}/{from}-{to}", self.stream.id(), self.partition);
         let refused = insert::insert_events(&self.client, &token, &batch.rows, end).await?;
+        let stored = batch.rows.len() - refused.len();
         let mut dead = batch.dead;
         for (row, reason) in refused {
+            // What was held of it is not in the store: it is made again from the rows that are.
+            sessions.forget(row.website_id, &[row.day, row.session_day]);
             if let Some(record) = records.iter().find(|record| record.offset == row.kafka_offset) {
                 dead.push(self.dead_letter(record, "refused_by_store", reason.to_owned()));
             }
         }
         insert::insert_dead_letters(&self.client, &token, &dead, end).await?;
+        telemetry::batch(stored, batch.repeats);
+        for letter in &dead {
+            telemetry::dead_letter(letter.reason.clone());
+        }
         tracing::debug!(
             partition = self.partition,
             from,

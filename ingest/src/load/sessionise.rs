@@ -174,6 +174,20 @@ impl Sessioniser {
         }
     }
 
+    /// Forgets days of a website and the days before them, from which sessions may have moved on.
+    pub fn forget(&mut self, website_id: Uuid, days: &[u16]) {
+        for day in days.iter().map(|day| i32::from(*day)) {
+            for day in [day - 1, day] {
+                self.days.remove(&DayKey { website_id, day });
+            }
+        }
+    }
+
+    /// How many days of websites are held.
+    pub fn days(&self) -> usize {
+        self.days.len()
+    }
+
     /// How many sessions are held.
     pub fn sessions(&self) -> usize {
         self.days.values().map(Day::count).sum()

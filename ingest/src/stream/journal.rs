@@ -226,6 +226,14 @@ impl Stream for Journal {
         Ok(leases)
     }
 
+    fn stored_bytes(&self) -> Option<u64> {
+        let waiting = |partition| {
+            let bounds = self.shared.bounds(partition).ok()?;
+            Some(bounds.end_bytes.saturating_sub(bounds.committed_bytes))
+        };
+        (0..self.partitions()).map(waiting).sum()
+    }
+
     async fn close(&self) {
         let Some(writer) = self.shut() else { return };
         // The last group may be in its fsync.

@@ -121,6 +121,11 @@ pub trait Stream: Send + Sync + 'static {
     /// (stopped or its receiver dropped, and every lease dropped). Call it inside a tokio runtime.
     fn leases(&self, stop: CancellationToken) -> Result<Leases, StreamError>;
 
+    /// Bytes of records that wait for a commit, where the stream can tell without asking anybody.
+    fn stored_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Flushes and releases what is held; leases are revoked. Calls after it answer [`StreamError::Closed`].
     async fn close(&self);
 }

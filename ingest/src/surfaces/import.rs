@@ -18,12 +18,16 @@ use http::StatusCode;
 use serde::Serialize;
 use service::dialect::{TinyTrail, success};
 use service::{Problem, problem};
+use tower_http::decompression::RequestDecompressionLayer;
 
 use super::App;
 use super::wire::{ImportLine, Refusal, website_id};
-use crate::bounds;
 use crate::collect::Accepted;
 use crate::hit::Hit;
+use crate::{bounds, telemetry};
+
+/// What the import is called where events are counted.
+const SURFACE: &str = "import";
 
 /// How long an answer waits for the loader at most; the caller asks again while `loaded` is false.
 const WAIT: Duration = Duration::from_secs(30);
@@ -34,6 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 pub(super) fn routes(app: App) -> Router {
     Router::new()
         .route("/api/v1/import", post(import))
+        .layer(RequestDecompressionLayer::new())
         .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
         .with_state(app)
 }
@@ -89,8 +94,9 @@ async fn import(
     let mut body = body.into_data_stream();
     let mut size = 0;
     loop {
-        let chunk =
-            body.next().await.transpose().map_err(|_| Problem::body("The body could not be read."))?;
+        let chunk = tokio::time::timeout(bounds::IMPORT_STALL, body.next()).await;
+        let chunk = chunk.map_err(|_| Problem::Timeout)?;
+        let chunk = chunk.transpose().map_err(|_| Problem::body("The body could not be read."))?;
         let ended = chunk.is_none();
         let chunk = chunk.unwrap_or_default();
         size += chunk.len();
@@ -128,6 +134,7 @@ async fn append(app: &App, hits: Vec<Hit>, tally: &mut Tally) -> Result<(), Prob
     if hits.is_empty() {
         return Ok(());
     }
+    telemetry::received(SURFACE, hits.len() as u64);
     for outcome in app.collector.accept_all(hits).await? {
         match outcome? {
             Accepted::Counted => {}
@@ -141,6 +148,8 @@ async fn append(app: &App, hits: Vec<Hit>, tally: &mut Tally) -> Result<(), Prob
 
 impl Tally {
     fn refuse(&mut self, line: u64, problem: Problem) {
+        telemetry::received(SURFACE, 1);
+        telemetry::refused(SURFACE, problem.reason());
         let refusal = Refusal::from(problem);
         *self.refused.entry(refusal.reason.clone()).or_default() += 1;
         if self.refusals.len() < bounds::IMPORT_REFUSALS {

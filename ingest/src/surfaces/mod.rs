@@ -12,11 +12,15 @@ use service::client_address::TrustedProxies;
 use service::dialect::TinyTrail;
 use service::limits::Limiter;
 use service::{Clock, Problem, Stop, problem};
+use uuid::Uuid;
 
 use crate::collect::Collector;
 
+mod bitcain;
 mod cors;
 mod import;
+mod lena;
+mod relay;
 mod tinytrail;
 mod tracker;
 mod wire;
@@ -28,13 +32,17 @@ pub use wire::{ImportLine, Refusal};
 pub struct App {
     /// Takes the hits.
     pub collector: Arc<Collector>,
-    /// Requests to the collect endpoint, by client address.
-    pub collect_limit: Arc<Limiter<IpAddr>>,
+    /// Requests to the collect endpoint, by website and client address.
+    pub collect_limit: Arc<Limiter<(Option<Uuid>, IpAddr)>>,
+    /// Requests to Lena's endpoint, by client address.
+    pub lena_limit: Arc<Limiter<IpAddr>>,
+    /// Requests to bitcain's endpoints, by the key's user.
+    pub bitcain_limit: Arc<Limiter<Uuid>>,
     /// Whose forwarded addresses are believed.
     pub proxies: Arc<TrustedProxies>,
     /// The time.
     pub clock: Clock,
-    /// The store, for its health only.
+    /// The store, for its health and for counts of what is in it.
     pub store: Client,
     /// The end of the process: long waits stop waiting.
     pub stop: Stop,
@@ -48,16 +56,26 @@ impl FromRef<App> for Arc<Directory> {
 
 /// Every surface that writes, and the tracker. `/health` is [`health`], since another binary's router may have its own.
 pub fn router(app: App) -> Router {
-    Router::new().merge(tinytrail::routes(app.clone())).merge(import::routes(app)).merge(tracker::routes())
+    Router::new()
+        .merge(tinytrail::routes(app.clone()))
+        .merge(lena::routes(app.clone()))
+        .merge(bitcain::routes(app.clone()))
+        .merge(import::routes(app))
+        .merge(tracker::routes())
 }
 
 /// `GET /health`.
 pub fn health(app: &App) -> Router {
+    service::health::router(store_check(app))
+}
+
+/// Asks the store whether it lives.
+fn store_check(app: &App) -> service::health::Check {
     let client = app.store.clone();
-    service::health::router(Arc::new(move || {
+    Arc::new(move || {
         let client = client.clone();
         Box::pin(async move { schema::store::answers(&client).await })
-    }))
+    })
 }
 
 /// All that the collect role answers when it has a port to itself: [`router`], [`health`], and a refusal of every path

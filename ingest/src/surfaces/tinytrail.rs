@@ -10,15 +10,18 @@ use service::client_address::rate_key;
 use service::dialect::TinyTrail;
 use service::extract::{Bounded, parse_json};
 use service::{Problem, problem};
+use tower_http::decompression::RequestDecompressionLayer;
 
 use super::wire::{Context, WireEvent, website_id};
 use super::{App, ClientAddress, cors};
-use crate::bounds;
 use crate::collect::Accepted;
+use crate::{bounds, telemetry};
 
 pub(super) fn routes(app: App) -> Router {
     Router::new()
         .route("/api/v1/collect", post(collect).options(cors::preflight))
+        .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn_with_state("tinytrail", telemetry::count_event))
         .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
         .layer(middleware::from_fn(cors::reflect))
         .with_state(app)
@@ -32,14 +35,20 @@ async fn collect(
     headers: HeaderMap,
     body: Result<Bounded<{ bounds::COLLECT_BODY }>, Problem>,
 ) -> Result<Response, Problem> {
-    app.collect_limit.check(&rate_key(address))?;
-    let mut event: WireEvent = parse_json(&body?.0)?;
+    let event = body.and_then(|body| parse_json::<WireEvent>(&body.0));
+    // A request that names no website that exists counts against the address alone, so that names cannot be made up
+    // for more requests.
+    let named = event.as_ref().ok().and_then(|event| website_id(event.website_id.as_deref()).ok());
+    let counted = named.filter(|id| app.collector.website(*id).is_some());
+    app.collect_limit.check(&(counted, rate_key(address)))?;
+    let mut event = event?;
     if event.event_id.as_deref().is_none_or(str::is_empty) {
         event.event_id = idempotency_key(&headers)?;
     }
     let id = website_id(event.website_id.as_deref())?;
     let Some(website) = app.collector.website(id) else {
         event.check()?;
+        telemetry::refused("tinytrail", "unknown_website");
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let hit = event.into_hit(Context::of_request(website, app.clock.now(), address, &headers))?;
@@ -50,7 +59,7 @@ async fn collect(
 }
 
 /// The `Idempotency-Key` of a request, which is the event's id where the body has none.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| key.len() <= bounds::IDENTIFIER).ok_or_else(|| {
         let message =

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::bounds;
 use crate::enrich::attribute::cut;
-use crate::hit::{Hit, Utm};
+use crate::hit::{Hit, Sent, Utm};
 
 /// An event as TinyTrail's document writes it. Unknown fields are ignored, as its tracker of tomorrow may send more.
 #[derive(Debug, Default, Deserialize)]
@@ -57,7 +57,20 @@ pub(super) struct Context {
     address: Option<IpAddr>,
     user_agent: String,
     accept_language: Option<String>,
+    sent: Option<Sent>,
     user_id: Option<String>,
+}
+
+/// What the headers say of the client beside its user agent.
+fn sent(headers: &HeaderMap) -> Sent {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Sent {
+        brands: text("sec-ch-ua"),
+        mobile: text("sec-ch-ua-mobile"),
+        platform: text("sec-ch-ua-platform"),
+        purpose: ["sec-purpose", "purpose", "x-purpose", "x-moz"].into_iter().find_map(text),
+        has_from: headers.contains_key(header::FROM),
+    }
 }
 
 impl Context {
@@ -76,6 +89,7 @@ impl Context {
             address: Some(address),
             user_agent: cut(text(header::USER_AGENT).unwrap_or_default(), bounds::USER_AGENT).to_owned(),
             accept_language: text(header::ACCEPT_LANGUAGE).map(str::to_owned),
+            sent: Some(sent(headers)),
             user_id: None,
         }
     }
@@ -87,7 +101,7 @@ pub(super) fn website_id(text: Option<&str>) -> Result<Uuid, Problem> {
     Uuid::try_parse(text).map_err(|_| Problem::field("website_id", "`website_id` must be a UUID."))
 }
 
-fn required(field: &'static str) -> Problem {
+pub(super) fn required(field: &'static str) -> Problem {
     Problem::field(field, format!("`{field}` is required."))
 }
 
@@ -96,7 +110,11 @@ fn too_long(field: &'static str, limit: usize) -> Problem {
 }
 
 /// An optional text of at most `limit` bytes; an empty one counts as not given.
-fn bounded(text: Option<String>, field: &'static str, limit: usize) -> Result<Option<String>, Problem> {
+pub(super) fn bounded(
+    text: Option<String>,
+    field: &'static str,
+    limit: usize,
+) -> Result<Option<String>, Problem> {
     match text {
         Some(text) if text.len() > limit => Err(too_long(field, limit)),
         text => Ok(text.filter(|text| !text.is_empty())),
@@ -178,6 +196,8 @@ impl Checked {
             address: context.address,
             user_agent: context.user_agent,
             accept_language: context.accept_language,
+            is_relayed: false,
+            sent: context.sent,
             event_type: self.event_type,
             event_name: self.event_name,
             url: self.url,
@@ -187,12 +207,13 @@ impl Checked {
             properties: self.properties,
             utm: self.utm,
             user_id: context.user_id,
+            session_id: None,
             event_id: self.event_id,
         }
     }
 }
 
-fn check_properties(properties: &Map<String, Value>) -> Result<(), Problem> {
+pub(super) fn check_properties(properties: &Map<String, Value>) -> Result<(), Problem> {
     fn depth(value: &Value) -> usize {
         match value {
             Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -257,13 +278,14 @@ impl ImportLine {
             address,
             user_agent: cut(trusted.user_agent.as_deref().unwrap_or_default(), bounds::USER_AGENT).to_owned(),
             accept_language: None,
+            sent: None,
             user_id: bounded(trusted.user_id, "user_id", bounds::IDENTIFIER)?,
         }))
     }
 }
 
 /// A given time as milliseconds: RFC 3339 text, or milliseconds since 1970. Not before 1970-01-03 and not in the future.
-fn timestamp(given: Option<Value>, now: i64) -> Result<i64, Problem> {
+pub(super) fn timestamp(given: Option<Value>, now: i64) -> Result<i64, Problem> {
     let millis = match given {
         None => return Ok(now),
         Some(Value::Number(millis)) => millis.as_i64(),
@@ -283,4 +305,35 @@ fn timestamp(given: Option<Value>, now: i64) -> Result<i64, Problem> {
         return Err(Problem::field("timestamp", "`timestamp` must not lie in the future."));
     }
     Ok(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_a_request_says_of_its_client_is_carried_and_the_address_of_a_crawlers_owner_is_not() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("sec-ch-ua", "\"Brave\";v=\"124\""),
+            ("sec-ch-ua-mobile", "?0"),
+            ("sec-ch-ua-platform", "\"Linux\""),
+            ("x-moz", "prefetch"),
+            ("sec-purpose", "prefetch;prerender"),
+            ("from", "crawler@search.example"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let expected = Sent {
+            brands: Some("\"Brave\";v=\"124\"".to_owned()),
+            mobile: Some("?0".to_owned()),
+            platform: Some("\"Linux\"".to_owned()),
+            purpose: Some("prefetch;prerender".to_owned()),
+            has_from: true,
+        };
+        assert_eq!(sent(&headers), expected);
+        assert_eq!(sent(&HeaderMap::new()), Sent::default());
+    }
 }

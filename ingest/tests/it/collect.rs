@@ -227,7 +227,7 @@ async fn each_field_of_a_wrong_type_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn the_eleventh_request_of_an_address_is_told_when_to_come_back() {
+async fn the_eleventh_request_of_an_address_to_a_website_is_told_when_to_come_back() {
     assert_eq!(CollectConfig::default().limit, Rate::per_seconds(10, 10), "as published");
     // The same burst, refilled so slowly that a slow machine sees no difference.
     let house = house_with(Rate::per_seconds(10, 3600)).await;
@@ -237,9 +237,17 @@ async fn the_eleventh_request_of_an_address_is_told_when_to_come_back() {
         // Neighbours in a /64 are one household.
         assert_eq!(house.send(&at(format!("2001:db8:0:1::{number}")), &site.view("/")).await, 202);
     }
+    let neighbour = house.site().await;
     for address in ["192.0.2.1", "2001:db8:0:1:ffff::1"] {
-        // Also what is not good counts.
-        for body in [site.view("/").to_string(), "{".to_owned()] {
+        // Another website has its own; what names no website that exists counts for the address.
+        assert_eq!(house.send(&at(address), &neighbour.view("/")).await, 202);
+        let unknown = || site.view_with(json!({ "website_id": Uuid::new_v4() })).to_string();
+        for number in 0..10 {
+            let body = if number % 2 == 0 { "{".to_owned() } else { unknown() };
+            let response = house.collect(&at(address), body).send().await.unwrap();
+            assert_ne!(response.status(), 429);
+        }
+        for body in [site.view("/").to_string(), "{".to_owned(), unknown()] {
             let response = house.collect(&at(address), body).send().await.unwrap();
             let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
             assert!((1..=360).contains(&seconds), "{seconds}");

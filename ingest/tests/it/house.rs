@@ -263,7 +263,7 @@ impl House {
     /// The same with settings. The domain is example.com, like in the published examples.
     pub(crate) async fn site_with(&self, settings: NewWebsite) -> Site<'_> {
         let account_id = self.directory.add_account("Test").await.unwrap().id;
-        let new = NewUser { account_id, email: String::new(), role: Role::User };
+        let new = NewUser { account_id, website_id: None, email: String::new(), role: Role::User };
         let (_, key) = self.directory.add_user(new).await.unwrap();
         let new = NewWebsite { account_id, domain: "example.com".into(), ..settings };
         let id = self.directory.add_website(new).await.unwrap().id;

@@ -51,7 +51,7 @@ async fn only_the_websites_own_people_import() {
 
     assert_eq!(data(import(&house, Some(&site.key), &query).await).await["stored"], 1);
     let account_id = house.directory.add_account("Operators").await.unwrap().id;
-    let admin = NewUser { account_id, email: String::new(), role: Role::Admin };
+    let admin = NewUser { account_id, website_id: None, email: String::new(), role: Role::Admin };
     let (_, admin) = house.directory.add_user(admin).await.unwrap();
     assert_eq!(data(import(&house, Some(&admin.to_string()), &query).await).await["stored"], 1);
 }

@@ -4,13 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
+mod bitcain;
 mod collect;
 mod cors;
+mod dead_letters;
+mod encodings;
 mod forgetful;
 mod hand;
 mod health;
 mod house;
 mod import;
+mod lena;
 mod load;
 mod salts;
+mod telemetry;
 mod tracker;

@@ -111,7 +111,7 @@ impl House {
     /// A new account and the key of a user in it.
     pub(crate) async fn account(&self, role: Role) -> (Uuid, String) {
         let account = self.directory.add_account("Test").await.unwrap();
-        let new = NewUser { account_id: account.id, email: String::new(), role };
+        let new = NewUser { account_id: account.id, website_id: None, email: String::new(), role };
         let (_, key): (_, ApiKey) = self.directory.add_user(new).await.unwrap();
         (account.id, key.to_string())
     }

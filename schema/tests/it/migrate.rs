@@ -41,6 +41,7 @@ async fn up_makes_the_database_that_the_url_names_and_leaves_no_lock() {
     assert_eq!(number(&store.server(), &exists).await, 1);
     let expected = [
         "accounts",
+        "dead_letter_replays",
         "dead_letters",
         "events",
         "salts",

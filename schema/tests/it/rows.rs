@@ -3,16 +3,17 @@
 use std::fmt::Debug;
 
 use clickhouse::{Row, RowOwned, RowRead, RowWrite};
-use schema::rows::{AccountRow, DeadLetterRow, EventRow, UserRow, WebsiteRow};
+use schema::rows::{AccountRow, DeadLetterReplayRow, DeadLetterRow, EventRow, UserRow, WebsiteRow};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::house::{self, utc};
 
 /// Every struct of `rows.rs`, with its table.
-const TABLES: [(&str, &str, &[&str]); 5] = [
+const TABLES: [(&str, &str, &[&str]); 6] = [
     ("EventRow", "events", EventRow::COLUMN_NAMES),
     ("DeadLetterRow", "dead_letters", DeadLetterRow::COLUMN_NAMES),
+    ("DeadLetterReplayRow", "dead_letter_replays", DeadLetterReplayRow::COLUMN_NAMES),
     ("AccountRow", "accounts", AccountRow::COLUMN_NAMES),
     ("UserRow", "users", UserRow::COLUMN_NAMES),
     ("WebsiteRow", "websites", WebsiteRow::COLUMN_NAMES),
@@ -107,6 +108,19 @@ async fn a_dead_letter_keeps_bytes_that_are_no_text() {
 }
 
 #[tokio::test]
+async fn a_replays_step_is_read_as_it_was_written() {
+    let step = DeadLetterReplayRow {
+        stream: "stream".into(),
+        kafka_partition: 3,
+        kafka_offset: u64::MAX,
+        begun: -1,
+        appended: 1,
+        recorded_at: utc(20_000, 1, 2) + 345,
+    };
+    comes_back("dead_letter_replays", step).await;
+}
+
+#[tokio::test]
 async fn an_account_is_read_as_it_was_written() {
     let account = AccountRow {
         id: Uuid::new_v4(),
@@ -123,6 +137,7 @@ async fn a_user_is_read_as_it_was_written() {
     let user = UserRow {
         id: Uuid::new_v4(),
         account_id: Uuid::new_v4(),
+        website_id: Uuid::new_v4(),
         email: "ann@example.com".into(),
         role: "owner".into(),
         key_hash: "0123abcd".into(),

@@ -13,6 +13,8 @@ async fn a_bad_setting_is_named_and_never_shown() {
         ("FOOTFALL_PARTITIONS", "1025"),
         ("FOOTFALL_PARTITIONS", SECRET),
         ("FOOTFALL_COLLECT_LIMIT", SECRET),
+        ("FOOTFALL_LENA_LIMIT", SECRET),
+        ("FOOTFALL_BITCAIN_LIMIT", SECRET),
         ("FOOTFALL_API_LIMIT", SECRET),
         ("FOOTFALL_TRUSTED_PROXIES", SECRET),
         ("FOOTFALL_MASTER_KEY", SECRET),

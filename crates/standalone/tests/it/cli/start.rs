@@ -123,6 +123,7 @@ async fn the_log_holds_no_address_and_no_key() {
     for (body, expected) in [
         (event.to_string(), StatusCode::ACCEPTED),
         (event.to_string(), StatusCode::TOO_MANY_REQUESTS),
+        ("{".to_owned(), StatusCode::BAD_REQUEST),
         ("{".to_owned(), StatusCode::TOO_MANY_REQUESTS),
     ] {
         let request = client.post(format!("{url}/api/v1/collect")).header("x-forwarded-for", forwarded);
