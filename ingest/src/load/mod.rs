@@ -21,6 +21,7 @@ use crate::telemetry;
 
 pub mod insert;
 pub mod recall;
+mod row;
 pub mod sessionise;
 
 use insert::GivenUp;

@@ -8,7 +8,8 @@ use clickhouse::{Client, Row};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::sessionise::{Day, DayKey, Session, Somebody, Stamp, path_hash};
+use super::row::Stamp;
+use super::sessionise::{Day, DayKey, Session, Somebody, path_hash};
 
 /// The rows that a partition's loader has to know: all of its own before the batch that it is about to make, and all
 /// that other streams (an earlier journal) have left.
