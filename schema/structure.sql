@@ -174,6 +174,31 @@ GROUP BY
     hour,
     is_bot;
 
+CREATE TABLE stream_positions
+(
+    `stream` LowCardinality(String),
+    `kafka_partition` UInt16,
+    `last_offset` SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (stream, kafka_partition)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW stream_positions_view TO stream_positions
+(
+    `stream` LowCardinality(String),
+    `kafka_partition` UInt16,
+    `last_offset` UInt64
+)
+AS SELECT
+    e.stream AS stream,
+    e.kafka_partition AS kafka_partition,
+    max(e.kafka_offset) AS last_offset
+FROM events AS e
+GROUP BY
+    stream,
+    kafka_partition;
+
 CREATE TABLE users
 (
     `id` UUID,

@@ -44,6 +44,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0005_key_website" => "migrations/0005_key_website.sql",
     "0006_dead_letter_replays" => "migrations/0006_dead_letter_replays.sql",
     "rollup_site_totals" => "rollups/site_totals.sql",
+    "rollup_stream_positions" => "rollups/stream_positions.sql",
 };
 
 /// Why the schema could not be brought up to date.

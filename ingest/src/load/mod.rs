@@ -20,6 +20,7 @@ use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
 use crate::telemetry;
 
 pub mod insert;
+mod landed;
 pub mod recall;
 mod row;
 pub mod sessionise;
@@ -66,7 +67,7 @@ const RESTART_LIMIT: Duration = Duration::from_secs(10);
 enum WorkerError {
     #[error("the stream failed")]
     Stream(#[from] StreamError),
-    #[error("the store failed while a day was recalled")]
+    #[error("the store failed while earlier rows were read")]
     Store(#[from] clickhouse::error::Error),
     #[error("{0}")]
     GivenUp(#[from] GivenUp),
@@ -195,15 +196,15 @@ impl Worker {
             lease.commit(planned).await?;
             next = planned;
         }
+        let limits = ReadLimits {
+            records: self.config.batch_rows,
+            bytes: self.config.batch_bytes,
+            linger: self.config.linger,
+            before: None,
+        };
+        next = self.pass_over_landed(lease, &mut sessions, next, limits, end).await?;
         loop {
-            let records = lease
-                .read(ReadLimits {
-                    records: self.config.batch_rows,
-                    bytes: self.config.batch_bytes,
-                    linger: self.config.linger,
-                    before: None,
-                })
-                .await?;
+            let records = lease.read(limits).await?;
             let Some(last) = records.last() else { continue };
             let to = last.offset + 1;
             failpoint::pass("after_poll");
@@ -218,6 +219,49 @@ impl Worker {
             sessions.forget_beyond(self.config.sessions);
             telemetry::held(self.partition, sessions.sessions(), sessions.days());
         }
+    }
+
+    /// Reads what was stored before, if offsets were set back, and inserts only what is missing of it. Returns where
+    /// reading goes on.
+    async fn pass_over_landed(
+        &self,
+        lease: &mut dyn Lease,
+        sessions: &mut Sessioniser,
+        mut next: Offset,
+        limits: ReadLimits,
+        end: &Stop,
+    ) -> Result<Offset, WorkerError> {
+        let landed_end = landed::end(&self.client, &self.before(next)).await?;
+        if next < landed_end {
+            tracing::warn!(
+                partition = self.partition,
+                from = next,
+                to = landed_end,
+                "The offsets were set back; what was stored before is passed over."
+            );
+        }
+        while next < landed_end {
+            let records = lease.read(ReadLimits { before: Some(landed_end), ..limits }).await?;
+            let Some(last) = records.last() else { return Ok(next) };
+            let to = last.offset + 1;
+            let before = self.before(next);
+            let mut batch = self.make(sessions, next, &records).await?;
+            landed::retain_new(&self.client, &before, to, &mut batch.rows, &mut batch.dead).await?;
+            if !batch.rows.is_empty() || !batch.dead.is_empty() {
+                lease.plan(to).await?;
+                // Not the token of a first delivery: that one may have been of the same range.
+                let token = format!("{}/{}/{next}-{to}+", before.stream, before.partition);
+                self.insert(sessions, batch, &token, &records, end).await?;
+            }
+            lease.commit(to).await?;
+            next = to;
+        }
+        Ok(next)
+    }
+
+    /// The rows that were stored before this offset of the partition.
+    fn before(&self, offset: Offset) -> Before<'_> {
+        Before { stream: self.stream.id(), partition: self.partition, offset }
     }
 
     /// Reads exactly the records of a planned batch.
@@ -253,7 +297,19 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         let batch = self.make(sessions, from, records).await?;
         let token = format!("{}/{}/{from}-{to}", self.stream.id(), self.partition);
-        let refused = insert::insert_events(&self.client, &token, &batch.rows, end).await?;
+        self.insert(sessions, batch, &token, records, end).await
+    }
+
+    /// Inserts a batch under its token, and what the store refuses of it as dead letters.
+    async fn insert(
+        &self,
+        sessions: &mut Sessioniser,
+        batch: Batch,
+        token: &str,
+        records: &[Stored],
+        end: &Stop,
+    ) -> Result<(), WorkerError> {
+        let refused = insert::insert_events(&self.client, token, &batch.rows, end).await?;
         let stored = batch.rows.len() - refused.len();
         let mut dead = batch.dead;
         for (row, reason) in refused {
@@ -263,15 +319,14 @@ impl Worker {
                 dead.push(self.dead_letter(record, "refused_by_store", reason.to_owned()));
             }
         }
-        insert::insert_dead_letters(&self.client, &token, &dead, end).await?;
+        insert::insert_dead_letters(&self.client, token, &dead, end).await?;
         telemetry::batch(stored, batch.repeats);
         for letter in &dead {
             telemetry::dead_letter(letter.reason.clone());
         }
         tracing::debug!(
             partition = self.partition,
-            from,
-            to,
+            token,
             rows = batch.rows.len(),
             repeats = batch.repeats,
             dead_letters = dead.len(),
@@ -327,7 +382,7 @@ impl Worker {
             if missing.is_empty() {
                 return Ok(());
             }
-            let before = Before { stream: self.stream.id(), partition: self.partition, offset: from };
+            let before = self.before(from);
             for (key, mut day) in self.recall_with_patience(&before, &missing).await? {
                 day.used_at = self.clock.now();
                 sessions.put(key, day);

@@ -9,7 +9,8 @@ use futures::future::join_all;
 use ingest::load::LoadConfig;
 use ingest::load::insert::{insert_dead_letters, insert_events};
 use ingest::load::sessionise::{Day, Place, Sessioniser};
-use ingest::stream::{Record, Stored};
+use ingest::stream::kafka::{Kafka, KafkaOptions};
+use ingest::stream::{Record, Stored, Stream};
 use schema::event::{Event, VERSION};
 use schema::rows::{DeadLetterRow, EventRow};
 use schema::store::StoreUrl;
@@ -365,4 +366,59 @@ async fn a_store_that_is_away_holds_up_the_loading_and_nothing_else(ground: Grou
     house.settle().await;
     assert_eq!(totals(&house, &site).await, expected(people));
     assert_eq!(house.dead_letters().await, []);
+}
+
+/// A group without offsets begins at the start of the topic, and makes other batches than the first one did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_that_are_set_back_to_the_start_change_nothing() {
+    let Ground::Cluster(cluster) = Ground::kafka() else { unreachable!("Kafka's ground is a cluster") };
+    let group = async |name: &str| {
+        let mut options = KafkaOptions::new(cluster.bootstrap_servers(), PARTITIONS);
+        options.group = name.to_owned();
+        let stream: Arc<dyn Stream> = Kafka::open(options).await.unwrap();
+        stream
+    };
+    let first = group("first").await;
+    let house = House::open(store_of_its_own().await, first.clone(), Rate::Off).await;
+    let site = house.site().await;
+    for step in 0..3 {
+        live(&house, &site, step, 60).await;
+    }
+    // A repeat and a record that cannot be read are passed over as well.
+    let mut repeated = site.view("/again");
+    repeated["event_id"] = json!("again");
+    assert_eq!(house.send(&at("10.9.9.9"), &repeated).await, 202);
+    assert_eq!(house.send(&at("10.9.9.9"), &repeated).await, 202);
+    let poison = Record { partition: 0, payload: Bytes::from_static(b"poison") };
+    first.append(vec![poison]).await.pop().unwrap().unwrap();
+    assert_eq!(house.send(&at("10.9.9.9"), &site.view("/last")).await, 202);
+    let loading = house.load(config());
+    house.settle().await;
+    loading.stop().await;
+    let (before, rows, letters) =
+        (totals(&house, &site).await, site.rows().await, house.dead_letters().await);
+    assert_eq!((rows.len(), letters.len()), (122, 1));
+
+    // From the start, in batches of another size, and again after new events have come.
+    let second = group("second").await;
+    let loading =
+        house.load_from(second.clone(), house.store.client(), LoadConfig { batch_rows: 11, ..config() });
+    settle(&*second).await;
+    assert_eq!(totals(&house, &site).await, before);
+    assert_eq!(site.rows().await, rows);
+    assert_eq!(house.dead_letters().await, letters);
+    assert_eq!(house.send(&at("10.9.9.9"), &site.view("/new")).await, 202);
+    settle(&*second).await;
+    loading.stop().await;
+    assert_eq!(totals(&house, &site).await.events, before.events + 1);
+}
+
+/// Waits until a stream's loaders have committed all that it holds.
+async fn settle(stream: &dyn Stream) {
+    for partition in 0..stream.partitions() {
+        let end = stream.end(partition).await.unwrap();
+        while stream.committed(partition).await.unwrap() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }

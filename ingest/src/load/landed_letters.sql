@@ -1,0 +1,5 @@
+-- Which offsets of a range are dead letters already.
+SELECT DISTINCT kafka_offset
+FROM dead_letters
+WHERE stream = {stream:String} AND kafka_partition = {partition:UInt16}
+  AND kafka_offset >= {from:UInt64} AND kafka_offset < {to:UInt64}
