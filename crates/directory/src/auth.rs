@@ -62,11 +62,15 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let directory = Arc::<Directory>::from_ref(state);
         let key = parts.headers.get(KEY_HEADER).and_then(|value| value.to_str().ok());
-        let user = key.and_then(|key| directory.snapshot().user_by_key(key));
-        user.map(|user| Self { user }).ok_or(Problem::Unauthorized)
+        whose(&Arc::<Directory>::from_ref(state), key)
     }
+}
+
+/// Whose key it is; no key and an unknown one are alike.
+fn whose(directory: &Directory, key: Option<&str>) -> Result<Caller, Problem> {
+    let user = key.and_then(|key| directory.snapshot().user_by_key(key));
+    user.map(|user| Caller { user }).ok_or(Problem::Unauthorized)
 }
 
 /// A caller whose key came as `Authorization: Bearer …`, as some published APIs have it.
@@ -81,14 +85,12 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let directory = Arc::<Directory>::from_ref(state);
         let value = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key = value
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| key.trim());
-        let user = key.and_then(|key| directory.snapshot().user_by_key(key));
-        user.map(|user| Self(Caller { user })).ok_or(Problem::Unauthorized)
+        whose(&Arc::<Directory>::from_ref(state), key).map(Self)
     }
 }
 
