@@ -10,7 +10,7 @@ SELECT
     count()                                                                AS events,
     countIf(day = toDate({days:Array(UInt16)}[at]))                        AS today,
     countIf(time >= hour AND time < hour + toIntervalHour(1))              AS this_hour,
-    max(received_at)                                                       AS newest
+    max(addMilliseconds(time, received_after_ms))                                                   AS newest
 FROM events
 WHERE website_id IN (SELECT arrayJoin({websites:Array(UUID)})) AND NOT is_bot AND NOT is_excluded
 GROUP BY category

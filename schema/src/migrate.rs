@@ -1,4 +1,4 @@
-//! Migrations: numbered SQL files, embedded and checksummed, and the rollups beside them.
+//! Migrations: numbered SQL files, embedded and checksummed. The rollups beside them are [`crate::rollup`]'s.
 //!
 //! A file runs once, in order, and is never edited afterwards: its checksum is recorded, and a difference is
 //! refused before anything runs. Every statement is safe to repeat, so a run that was interrupted is finished by
@@ -13,17 +13,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::rollup::change::{self, Step};
+use crate::rollup::{ROLLUPS, Rollup, RollupError, tables};
 use crate::store::StoreUrl;
 
 mod lock;
 
-use lock::Lock;
+pub(crate) use lock::Lock;
 pub use lock::LockTimes;
 
-/// One file: a step of the schema, or a rollup with its view.
+/// One file: a step of the schema.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
-    /// The file's name without its ending: `0001_events`, or `rollup_site_totals`.
+    /// The file's name without its ending: `0001_events`.
     pub name: &'static str,
     /// The file's statements, separated by a semicolon at the end of a line.
     pub sql: &'static str,
@@ -43,8 +45,9 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0004_salts" => "migrations/0004_salts.sql",
     "0005_key_website" => "migrations/0005_key_website.sql",
     "0006_dead_letter_replays" => "migrations/0006_dead_letter_replays.sql",
-    "rollup_site_totals" => "rollups/site_totals.sql",
-    "rollup_stream_positions" => "rollups/stream_positions.sql",
+    "0009_compact_events" => "migrations/0009_compact_events.sql",
+    "0010_load_epochs" => "migrations/0010_load_epochs.sql",
+    "0011_stream_positions" => "migrations/0011_stream_positions.sql",
 };
 
 /// Why the schema could not be brought up to date.
@@ -70,6 +73,9 @@ pub enum MigrateError {
         #[source]
         source: clickhouse::error::Error,
     },
+    /// A rollup could not be made.
+    #[error(transparent)]
+    Rollup(#[from] RollupError),
     /// The store did not answer.
     #[error("ClickHouse could not be asked about the schema")]
     Store(#[from] clickhouse::error::Error),
@@ -108,11 +114,7 @@ struct AppliedRow {
 
 /// The SHA-256 of a file's text, hexadecimal.
 fn checksum(sql: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(sql.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    crate::hexadecimal(&Sha256::digest(sql.as_bytes()))
 }
 
 impl Migration {
@@ -129,14 +131,24 @@ fn statements(sql: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Names that earlier releases recorded for what is not a migration any more.
+const RETIRED: [&str; 2] = ["rollup_site_totals", "rollup_stream_positions"];
+
 /// Every file with its state, in order; files that only the database knows come last.
 pub async fn status(store: &StoreUrl) -> Result<Vec<(String, State)>, MigrateError> {
+    status_of(store, MIGRATIONS).await
+}
+
+pub(crate) async fn status_of(
+    store: &StoreUrl,
+    files: &[Migration],
+) -> Result<Vec<(String, State)>, MigrateError> {
     let applied = if has_table(store, "schema_migrations").await? {
         applied(&store.client()).await?
     } else {
         HashMap::new()
     };
-    Ok(states(MIGRATIONS, &applied))
+    Ok(states(files, &applied))
 }
 
 fn states(files: &[Migration], applied: &HashMap<String, String>) -> Vec<(String, State)> {
@@ -158,15 +170,17 @@ fn states(files: &[Migration], applied: &HashMap<String, String>) -> Vec<(String
     states
 }
 
-/// Brings the database up to date; returns the files that ran now. Makes the database when it is missing.
+/// Brings the database up to date; returns the files that ran now. Makes the database when it is missing. Rollups that
+/// are new or changed get their tables, which fill from now on; what came before is put in by [`crate::maintain`].
 pub async fn up(store: &StoreUrl) -> Result<Vec<&'static str>, MigrateError> {
-    up_with(store, MIGRATIONS, LockTimes::default()).await
+    up_with(store, MIGRATIONS, ROLLUPS, LockTimes::default()).await
 }
 
 /// As [`up`], with other files and other times of the lock.
 pub async fn up_with(
     store: &StoreUrl,
     files: &'static [Migration],
+    rollups: &'static [Rollup],
     times: LockTimes,
 ) -> Result<Vec<&'static str>, MigrateError> {
     store
@@ -177,13 +191,42 @@ pub async fn up_with(
         .await?;
     let client = store.client();
     // The common start: nothing to do, no lock needed.
-    if has_table(store, "schema_migrations").await? && pending(files, &applied(&client).await?)?.is_empty() {
+    if has_table(store, "schema_migrations").await?
+        && pending(files, &applied(&client).await?)?.is_empty()
+        && are_there(&client, rollups).await?
+    {
         return Ok(Vec::new());
     }
     let lock = Lock::take(&client, times).await?;
-    let outcome = run_pending(&client, files).await;
+    let outcome = async {
+        let ran = run_pending(&client, files).await?;
+        if !rollups.is_empty() {
+            change::prepare(&client, rollups).await?;
+        }
+        Ok(ran)
+    }
+    .await;
     lock.release().await;
     outcome
+}
+
+/// Whether every rollup has its tables and views in this version.
+async fn are_there(client: &Client, rollups: &[Rollup]) -> Result<bool, MigrateError> {
+    if rollups.is_empty() {
+        return Ok(true);
+    }
+    let tables = tables::all(client).await?;
+    for rollup in rollups {
+        if change::step(rollup, &tables)? != Step::Nothing {
+            return Ok(false);
+        }
+    }
+    for table in tables.iter().filter(|table| table.state == tables::State::Current) {
+        if !change::missing(client, table).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn run_pending(
@@ -235,10 +278,11 @@ fn pending(
 
 async fn applied(client: &Client) -> Result<HashMap<String, String>, clickhouse::error::Error> {
     let rows = client.query("SELECT name, checksum FROM schema_migrations").fetch_all::<AppliedRow>().await?;
-    Ok(rows.into_iter().map(|row| (row.name, row.checksum)).collect())
+    let rows = rows.into_iter().filter(|row| !RETIRED.contains(&row.name.as_str()));
+    Ok(rows.map(|row| (row.name, row.checksum)).collect())
 }
 
-async fn has_table(store: &StoreUrl, table: &str) -> Result<bool, clickhouse::error::Error> {
+pub(crate) async fn has_table(store: &StoreUrl, table: &str) -> Result<bool, clickhouse::error::Error> {
     store
         .server()
         .query(
@@ -257,18 +301,16 @@ mod tests {
     #[test]
     fn every_file_in_the_folders_is_embedded_and_in_order() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        let names = |folder: &str, prefix: &str| {
+        let names = |folder: &str| {
             let mut names: Vec<String> = std::fs::read_dir(root.join(folder))
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .map(|name| format!("{prefix}{}", name.strip_suffix(".sql").unwrap()))
+                .map(|name| name.strip_suffix(".sql").unwrap().to_owned())
                 .collect();
             names.sort();
             names
         };
-        let expected: Vec<String> =
-            [names("migrations", ""), names("rollups", "rollup_")].into_iter().flatten().collect();
-        assert_eq!(MIGRATIONS.iter().map(|file| file.name.to_owned()).collect::<Vec<_>>(), expected);
+        assert_eq!(MIGRATIONS.iter().map(|file| file.name.to_owned()).collect::<Vec<_>>(), names("migrations"));
     }
 
     #[test]

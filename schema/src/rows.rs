@@ -10,7 +10,8 @@ pub type Millis = i64;
 /// Days since 1970-01-01, as `Date` stores them.
 pub type Day = u16;
 
-/// A row of `events`. The columns are described in `migrations/0001_events.sql`.
+/// A row of `events`. The columns are described in `migrations/0001_events.sql` and
+/// `0009_compact_events.sql`.
 #[allow(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
 pub struct EventRow {
@@ -18,7 +19,7 @@ pub struct EventRow {
     pub website_id: Uuid,
     pub day: Day,
     pub time: Millis,
-    pub received_at: Millis,
+    pub received_after_ms: i64,
     pub event_type: String,
     pub event_name: String,
     pub hostname: String,
@@ -40,7 +41,7 @@ pub struct EventRow {
     pub visitors: i8,
     pub bounces: i8,
     pub duration_ms: i64,
-    pub entry_duration_ms: i64,
+    pub entry_lead_ms: i64,
     pub unique_pageview: i8,
     pub referrer: String,
     pub channel: String,
@@ -62,6 +63,7 @@ pub struct EventRow {
     pub stream: String,
     pub kafka_partition: u16,
     pub kafka_offset: u64,
+    pub epoch: u32,
 }
 
 /// A row of `dead_letters`: a record that could not become a row, whole, with the reason.

@@ -56,7 +56,7 @@ pub(super) async fn retain_new(
             .into_iter()
             .map(|row| (row.kafka_offset, row.received_at))
             .collect();
-        rows.retain(|row| landed.get(&row.kafka_offset) != Some(&row.received_at));
+        rows.retain(|row| landed.get(&row.kafka_offset) != Some(&(row.time + row.received_after_ms)));
     }
     if !dead.is_empty() {
         let landed: HashSet<u64> =

@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use clickhouse::Client;
 use schema::Event;
+use schema::epochs::Epoch;
 use schema::event::DecodeError;
 use schema::rows::{DeadLetterRow, EventRow};
 use service::{Clock, Stop, failpoint};
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
 use crate::telemetry;
 
+mod epoch;
 pub mod insert;
 mod landed;
 pub mod recall;
@@ -115,6 +118,7 @@ impl Loader {
     /// One round: workers for the leases as they come, until the end or the first failure.
     async fn load(&self, stop: Stop) -> Result<(), WorkerError> {
         let mut leases = self.stream.leases(stop.clone())?;
+        let epochs = epoch::watch(self.client.clone(), stop.clone());
         let mut workers = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
@@ -126,6 +130,7 @@ impl Loader {
                         client: self.client.clone(),
                         config: self.config.clone(),
                         clock: self.clock.clone(),
+                        epochs: epochs.clone(),
                     };
                     workers.spawn(worker.run(lease, stop.clone()));
                 }
@@ -149,6 +154,8 @@ struct Worker {
     client: Client,
     config: LoadConfig,
     clock: Clock,
+    /// The newest epoch, as far as this process knows.
+    epochs: watch::Receiver<Epoch>,
 }
 
 /// What a batch of records becomes.
@@ -181,9 +188,10 @@ impl Worker {
     }
 
     async fn work(&self, lease: &mut dyn Lease, end: &Stop) -> Result<(), WorkerError> {
-        let mut sessions = Sessioniser::default();
         let start = lease.position();
         let mut next = start.next;
+        let recorded = self.recorded_epoch().await?;
+        let mut sessions = Sessioniser::of_epoch(recorded);
         if let Some(planned) = start.plan.filter(|planned| *planned > next) {
             tracing::info!(
                 partition = self.partition,
@@ -196,6 +204,8 @@ impl Worker {
             lease.commit(planned).await?;
             next = planned;
         }
+        self.take_up_epoch(&mut sessions, next, false).await?;
+        let mut epochs = self.epochs.clone();
         let limits = ReadLimits {
             records: self.config.batch_rows,
             bytes: self.config.batch_bytes,
@@ -204,7 +214,16 @@ impl Worker {
         };
         next = self.pass_over_landed(lease, &mut sessions, next, limits, end).await?;
         loop {
-            let records = lease.read(limits).await?;
+            let records = tokio::select! {
+                biased;
+                Ok(()) = epochs.changed() => {
+                    if epochs.borrow_and_update().number != sessions.epoch() {
+                        self.take_up_epoch(&mut sessions, next, true).await?;
+                    }
+                    continue;
+                }
+                records = lease.read(limits) => records?,
+            };
             let Some(last) = records.last() else { continue };
             let to = last.offset + 1;
             failpoint::pass("after_poll");
@@ -363,7 +382,7 @@ impl Worker {
             self.recall_for(sessions, from, std::iter::once(&event)).await?;
             let place = Place { stream: self.stream.id(), partition: self.partition, offset };
             match sessions.apply(event, place) {
-                Some(row) => batch.rows.push(row),
+                Some(row) => batch.rows.push(EventRow { epoch: sessions.epoch(), ..row }),
                 None => batch.repeats += 1,
             }
         }

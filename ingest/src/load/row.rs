@@ -110,7 +110,7 @@ pub(super) fn row(
         website_id: event.website_id(),
         day: stored_day(event.day),
         time: event.time_ms,
-        received_at: event.received_ms,
+        received_after_ms: event.received_ms - event.time_ms,
         is_bot: event.is_bot(),
         event_type: event.event_type,
         event_name: event.event_name,
@@ -132,7 +132,7 @@ pub(super) fn row(
         visitors: deltas.visitors,
         bounces: deltas.bounces,
         duration_ms: deltas.duration_ms,
-        entry_duration_ms: deltas.entry_duration_ms,
+        entry_lead_ms: deltas.entry_duration_ms - deltas.duration_ms,
         unique_pageview: deltas.unique_pageview,
         referrer: stamp.referrer,
         channel: stamp.channel,
@@ -153,5 +153,6 @@ pub(super) fn row(
         stream: place.stream.to_owned(),
         kafka_partition: place.partition as u16,
         kafka_offset: place.offset,
+        epoch: 0,
     }
 }

@@ -88,6 +88,7 @@ pub struct Day {
 #[derive(Debug, Default)]
 pub struct Sessioniser {
     days: HashMap<DayKey, Day>,
+    epoch: u32,
 }
 
 /// Where a record stands in the stream.
@@ -102,6 +103,16 @@ pub struct Place<'a> {
 }
 
 impl Sessioniser {
+    /// One that knows nothing yet, for rows of an epoch (see `schema::epochs`).
+    pub fn of_epoch(epoch: u32) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
+    /// The epoch of its rows.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// A day that must be put before the event can be applied; `None` when all are here.
     pub fn missing(&self, event: &Event) -> Option<DayKey> {
         let today = DayKey { website_id: event.website_id(), day: event.day };

@@ -44,8 +44,8 @@ const VISITORS_ONE_BY_ONE: &str =
     "toInt64(uniqExactIf((day, visitor_id, is_bot), of_event AND NOT is_identified)
            + uniqExactIf((visitor_id, is_bot), of_event AND is_identified))";
 
-const VISITORS_OF_ROLLUP: &str = "sum(visitors)
-           + toInt64(uniqExactMergeIf(identified, NOT is_bot) + uniqExactMergeIf(identified, is_bot))";
+/// Anonymous visitors add up; identified ones recur on many days, and have a rollup of their own.
+const VISITORS_OF_ROLLUP: &str = concat!("sum(visitors) + ", include_str!("identified.sql"));
 
 impl Metric {
     /// The metric's expression over a table.

@@ -10,7 +10,7 @@ async fn count(house: &House, site: Uuid, day: &str, [visits, visitors, views, b
     house
         .client()
         .query_raw(
-            "INSERT INTO site_totals (website_id, day, hour, visits, visitors, pageviews, bounces, duration_ms)
+            "INSERT INTO site_totals_0 (website_id, day, hour, visits, visitors, pageviews, bounces, duration_ms)
              SELECT {site:UUID}, {day:Date}, toDateTime({day:Date}, 'UTC'), {visits:Int64}, {visitors:Int64},
                     {views:Int64}, {bounces:Int64}, {seconds:Int64} * 1000",
         )

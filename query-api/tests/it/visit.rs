@@ -115,7 +115,6 @@ impl Visit {
             website_id: self.site,
             day: day_of(self.now),
             time: self.now,
-            received_at: self.now,
             event_type: event_type.to_owned(),
             path: path.to_owned(),
             content_group: if path.starts_with("/blog") { "Blog".into() } else { String::new() },
@@ -157,7 +156,7 @@ fn nothing() -> EventRow {
         website_id: Uuid::nil(),
         day: 0,
         time: 0,
-        received_at: 0,
+        received_after_ms: 0,
         event_type: String::new(),
         event_name: String::new(),
         hostname: String::new(),
@@ -179,7 +178,7 @@ fn nothing() -> EventRow {
         visitors: 0,
         bounces: 0,
         duration_ms: 0,
-        entry_duration_ms: 0,
+        entry_lead_ms: 0,
         unique_pageview: 0,
         referrer: String::new(),
         channel: String::new(),
@@ -200,5 +199,6 @@ fn nothing() -> EventRow {
         stream: "test".into(),
         kafka_partition: 0,
         kafka_offset: 0,
+        epoch: 0,
     }
 }

@@ -34,7 +34,7 @@ impl Default for LockTimes {
 }
 
 /// The right to migrate: a table that exists while somebody holds it, with the holder's heartbeats as rows.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     client: Client,
     holder: Uuid,
     heart: JoinHandle<()>,
@@ -43,7 +43,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    pub(super) async fn take(client: &Client, times: LockTimes) -> Result<Self, MigrateError> {
+    pub(crate) async fn take(client: &Client, times: LockTimes) -> Result<Self, MigrateError> {
         let holder = Uuid::new_v4();
         let deadline = tokio::time::Instant::now() + times.wait;
         let mut told = false;
@@ -78,7 +78,7 @@ impl Lock {
         }
     }
 
-    pub(super) async fn release(self) {
+    pub(crate) async fn release(self) {
         self.heart.abort();
         let released = match self.is_held().await {
             Ok(true) => self.client.query("DROP TABLE IF EXISTS migration_lock SYNC").execute().await,

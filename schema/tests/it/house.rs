@@ -91,7 +91,7 @@ pub(crate) fn view(website_id: Uuid) -> EventRow {
         website_id,
         day: MONDAY,
         time: utc(MONDAY, 12, 0),
-        received_at: utc(MONDAY, 12, 0),
+        received_after_ms: 0,
         event_type: "page_view".into(),
         event_name: String::new(),
         hostname: "example.com".into(),
@@ -113,7 +113,7 @@ pub(crate) fn view(website_id: Uuid) -> EventRow {
         visitors: 0,
         bounces: 0,
         duration_ms: 0,
-        entry_duration_ms: 0,
+        entry_lead_ms: 0,
         unique_pageview: 0,
         referrer: String::new(),
         channel: "Direct".into(),
@@ -134,6 +134,7 @@ pub(crate) fn view(website_id: Uuid) -> EventRow {
         stream: "test".into(),
         kafka_partition: 0,
         kafka_offset: 0,
+        epoch: 0,
     }
 }
 
@@ -149,7 +150,6 @@ pub(crate) struct Totals {
     pub(crate) pageviews: i64,
     pub(crate) unique_pageviews: i64,
     pub(crate) visitors: i64,
-    pub(crate) identified: u64,
     pub(crate) visits: i64,
     pub(crate) bounces: i64,
     pub(crate) duration_ms: i64,

@@ -29,7 +29,7 @@ async fn the_lock_of_a_migrator_that_died_is_taken_over() {
     let client = store.client();
     run(&client, LOCK).await;
     run(&client, "INSERT INTO migration_lock VALUES (generateUUIDv4(), '2020-01-01 00:00:00')").await;
-    assert_eq!(migrate::up_with(&store, ONE, SHORT).await.unwrap(), ["0001_one"]);
+    assert_eq!(migrate::up_with(&store, ONE, &[], SHORT).await.unwrap(), ["0001_one"]);
     assert_eq!(tables(&client).await, ["one", "schema_migrations"], "the dead one's lock is gone");
 }
 
@@ -40,7 +40,7 @@ async fn a_lock_without_a_heartbeat_is_taken_over() {
     let store = house::empty().await;
     run(&store.client(), LOCK).await;
     let slow_heart = LockTimes { heartbeat: Duration::from_millis(1500), ..SHORT };
-    assert_eq!(migrate::up_with(&store, ONE, slow_heart).await.unwrap(), ["0001_one"]);
+    assert_eq!(migrate::up_with(&store, ONE, &[], slow_heart).await.unwrap(), ["0001_one"]);
     assert_eq!(tables(&store.client()).await, ["one", "schema_migrations"]);
 }
 
@@ -51,7 +51,7 @@ async fn of_many_who_wait_for_a_dead_one_each_gets_its_turn() {
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..6 {
         let store = store.clone();
-        runs.spawn(async move { migrate::up_with(&store, ONE, SHORT).await });
+        runs.spawn(async move { migrate::up_with(&store, ONE, &[], SHORT).await });
     }
     let ran: Vec<_> = runs.join_all().await.into_iter().flat_map(|outcome| outcome.unwrap()).collect();
     assert_eq!(ran, ["0001_one"]);
@@ -68,7 +68,7 @@ async fn a_migration_longer_than_the_patience_keeps_its_lock() {
     let store = house::missing().await;
     let first = tokio::spawn({
         let store = store.clone();
-        async move { migrate::up_with(&store, LONG, SHORT).await }
+        async move { migrate::up_with(&store, LONG, &[], SHORT).await }
     });
     let other = async {
         // It comes when the first is at work.
@@ -79,7 +79,7 @@ async fn a_migration_longer_than_the_patience_keeps_its_lock() {
         while number(&store.server(), &at_work).await == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        migrate::up_with(&store, LONG, SHORT).await
+        migrate::up_with(&store, LONG, &[], SHORT).await
     };
     assert_eq!(other.await.unwrap(), [""; 0]);
     assert_eq!(first.await.unwrap().unwrap(), ["0001_long"]);
@@ -92,7 +92,7 @@ async fn who_waits_for_the_living_too_long_gives_up_and_changes_nothing() {
     run(&store.client(), LOCK).await;
     run(&store.client(), "INSERT INTO migration_lock (holder) VALUES (generateUUIDv4())").await;
     let impatient = LockTimes { wait: Duration::from_millis(200), ..LockTimes::default() };
-    let refusal = migrate::up_with(&store, ONE, impatient).await.unwrap_err();
+    let refusal = migrate::up_with(&store, ONE, &[], impatient).await.unwrap_err();
     assert!(matches!(refusal, MigrateError::Locked(_)), "{refusal:?}");
     assert_eq!(tables(&store.client()).await, ["migration_lock"]);
     assert_eq!(number(&store.client(), "SELECT count() FROM migration_lock").await, 1);
@@ -109,6 +109,6 @@ async fn nobody_releases_the_lock_of_another() {
               INSERT INTO migration_lock (holder) VALUES (generateUUIDv4());\n",
     }];
     let store = house::missing().await;
-    migrate::up_with(&store, OVERTAKEN, LockTimes::default()).await.unwrap();
+    migrate::up_with(&store, OVERTAKEN, &[], LockTimes::default()).await.unwrap();
     assert_eq!(tables(&store.client()).await, ["migration_lock", "schema_migrations", "set_aside"]);
 }

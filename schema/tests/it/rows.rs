@@ -40,7 +40,7 @@ async fn a_struct_has_its_tables_columns_in_order() {
         // What the store fills in by itself is not the writer's.
         let written: Vec<_> = described
             .iter()
-            .filter(|column| column.default_kind.is_empty())
+            .filter(|column| column.default_kind.is_empty() || columns.contains(&column.name.as_str()))
             .map(|column| &column.name)
             .collect();
         assert_eq!(columns, written, "{row} and {table} differ");
@@ -69,7 +69,7 @@ async fn an_event_of_extremes_is_read_as_it_was_written() {
     let ends = EventRow {
         day: u16::MAX,
         time: utc(u16::MAX, 23, 59) + 59_999,
-        received_at: 0,
+        received_after_ms: 250,
         path: "/ä/日本/🦀".repeat(500),
         properties: r#"{"a":"\u0000\"'\\"}"#.into(),
         event_name: "'; DROP TABLE events --\t\n\0".into(),
@@ -82,7 +82,7 @@ async fn an_event_of_extremes_is_read_as_it_was_written() {
         visits: i8::MIN,
         visitors: i8::MAX,
         duration_ms: i64::MIN,
-        entry_duration_ms: i64::MAX,
+        entry_lead_ms: i64::MAX,
         event_id: Uuid::max(),
         kafka_partition: u16::MAX,
         kafka_offset: u64::MAX,
@@ -192,7 +192,7 @@ fn event() -> EventRow {
         website_id: Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10),
         day: 20_514,
         time: utc(20_514, 1, 2) + 3,
-        received_at: utc(20_515, 4, 5) + 6,
+        received_after_ms: 250,
         event_type: "event_type".into(),
         event_name: "event_name".into(),
         hostname: "hostname".into(),
@@ -214,7 +214,7 @@ fn event() -> EventRow {
         visitors: 2,
         bounces: -1,
         duration_ms: 14,
-        entry_duration_ms: -15,
+        entry_lead_ms: -15,
         unique_pageview: 3,
         referrer: "referrer".into(),
         channel: "channel".into(),
@@ -235,5 +235,6 @@ fn event() -> EventRow {
         stream: "stream".into(),
         kafka_partition: 16,
         kafka_offset: 17,
+        epoch: 7,
     }
 }

@@ -1,0 +1,2 @@
+SELECT count() AS events, uniqExact(day) AS days
+FROM events

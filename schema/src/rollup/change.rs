@@ -1,0 +1,321 @@
+//! Making, changing, verifying and making again: what operators do with rollups while events come in.
+
+use std::time::Duration;
+
+use clickhouse::Client;
+use uuid::Uuid;
+
+use super::recount::{Difference, Extent, Recount, end_leftovers};
+use super::tables::{self, RollupTable, State};
+use super::{Rollup, RollupError};
+use crate::epochs;
+use crate::rows::Day;
+
+/// How long loaders are held at most while readers move to another table; a maintainer who dies holds up nobody longer.
+const HOLD: Duration = Duration::from_secs(20);
+
+/// How long to wait for the loaders to stand still before readers are moved without that.
+const STANDSTILL: Duration = Duration::from_secs(8);
+
+/// How many differing keys are listed per rollup.
+pub const LISTED: usize = 1000;
+
+/// What a long work tells on its way.
+pub trait Progress: Send {
+    /// A rollup is begun: so many days and events are to be looked at.
+    fn begin(&mut self, rollup: &str, days: u64, events: u64);
+    /// So many days and events of it more are done.
+    fn advance(&mut self, days: u64, events: u64);
+    /// It is done.
+    fn end(&mut self);
+}
+
+/// Tells nobody.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&mut self, _: &str, _: u64, _: u64) {}
+    fn advance(&mut self, _: u64, _: u64) {}
+    fn end(&mut self) {}
+}
+
+/// What a rollup needs so that this release can use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is there, in this version.
+    Nothing,
+    /// A table of this version is being built.
+    Finish,
+    /// There is no table of this version.
+    Build,
+}
+
+/// What a rollup needs; an error when its file and the database contradict each other.
+pub fn step(rollup: &Rollup, tables: &[RollupTable]) -> Result<Step, RollupError> {
+    let of_rollup = || tables.iter().filter(|table| table.rollup == rollup.name && table.state != State::Old);
+    if of_rollup().any(|table| table.version > rollup.version) {
+        return Err(RollupError::Newer(rollup.name.to_owned()));
+    }
+    let mut step = Step::Build;
+    for table in of_rollup().filter(|table| table.version == rollup.version) {
+        if table.checksum != rollup.checksum() {
+            return Err(RollupError::Edited(rollup.name.to_owned()));
+        }
+        match (table.state, step) {
+            (State::Current, _) => step = Step::Nothing,
+            (State::Building, Step::Build) => step = Step::Finish,
+            _ => {}
+        }
+    }
+    Ok(step)
+}
+
+/// Makes the tables and views that this release needs and that are missing; new events go in from now on. In a database
+/// without events they are whole at once; else [`finish`] makes them so. The caller has the migration lock.
+pub(crate) async fn prepare(client: &Client, rollups: &[Rollup]) -> Result<Vec<&'static str>, RollupError> {
+    let there = tables::all(client).await?;
+    let newest = epochs::current(client).await?.number;
+    let mut made = Vec::new();
+    let mut since_new_epoch = false;
+    for rollup in rollups {
+        match step(rollup, &there)? {
+            Step::Nothing => mend(client, rollup, &there).await?,
+            Step::Finish => {
+                for table in there.iter().filter(|table| is_of(table, rollup, State::Building)) {
+                    make(client, rollup, table).await?;
+                    since_new_epoch |= table.since > newest;
+                }
+            }
+            Step::Build => {
+                for stale in there.iter().filter(|table| is_unfinished(table, rollup)) {
+                    drop_table(client, stale).await?;
+                }
+                let events = client.query("SELECT count() FROM (SELECT 1 FROM events LIMIT 1)");
+                let is_first = newest == 0 && events.fetch_one::<u64>().await? == 0;
+                let since = if is_first { 0 } else { newest + 1 };
+                since_new_epoch |= !is_first;
+                let table = RollupTable::new(rollup, since, State::Building);
+                tables::record(client, &table, Some(State::Building)).await?;
+                make(client, rollup, &table).await?;
+                if is_first {
+                    show(client, rollup.name, &table.name).await?;
+                    tables::record(client, &table, Some(State::Current)).await?;
+                }
+                tracing::info!(rollup = rollup.name, version = rollup.version, table = table.name, "A rollup's table was made.");
+                made.push(rollup.name);
+            }
+        }
+    }
+    if since_new_epoch {
+        // Only now: whoever loads under the new number meets all of the new views.
+        epochs::begin(client, newest + 1, Duration::ZERO, "new rollup tables").await?;
+    }
+    Ok(made)
+}
+
+fn is_of(table: &RollupTable, rollup: &Rollup, state: State) -> bool {
+    table.rollup == rollup.name && table.version == rollup.version && table.state == state
+}
+
+fn is_unfinished(table: &RollupTable, rollup: &Rollup) -> bool {
+    table.rollup == rollup.name && table.state == State::Building
+}
+
+/// The table and its view, where they are missing.
+async fn make(client: &Client, rollup: &Rollup, table: &RollupTable) -> Result<(), RollupError> {
+    client.query_raw(&rollup.table(&table.name)).execute().await?;
+    let scope = ["e.epoch >= ", &table.since.to_string()].concat();
+    let view = include_str!("view.sql")
+        .replace("$view", &table.view())
+        .replace("$table", &table.name)
+        .replace("$facts", &rollup.facts(&scope));
+    client.query_raw(&view).execute().await?;
+    Ok(())
+}
+
+/// Lets readers of the rollup see this table: one step, no reader is without.
+async fn show(client: &Client, rollup: &str, table: &str) -> Result<(), RollupError> {
+    let reader = include_str!("reader.sql").replace("$rollup", rollup).replace("$table", table);
+    client.query_raw(&reader).execute().await?;
+    Ok(())
+}
+
+/// What somebody dropped by hand of a current rollup is noticed, and the rollup is built anew.
+async fn mend(client: &Client, rollup: &Rollup, there: &[RollupTable]) -> Result<(), RollupError> {
+    let Some(table) = there.iter().find(|table| is_of(table, rollup, State::Current)) else { return Ok(()) };
+    let missing = missing(client, table).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(rollup = rollup.name, missing = missing.join(", "), "Parts of a rollup are gone; it is built anew.");
+    drop_table(client, table).await?;
+    Box::pin(prepare(client, std::slice::from_ref(rollup))).await?;
+    Ok(())
+}
+
+/// The names of what a table should have beside it and has not.
+pub async fn missing(client: &Client, table: &RollupTable) -> Result<Vec<String>, clickhouse::error::Error> {
+    let wanted = [table.name.clone(), table.view(), table.rollup.clone()];
+    let there = client
+        .query(include_str!("there.sql"))
+        .param("names", wanted.to_vec())
+        .fetch_all::<String>()
+        .await?;
+    Ok(wanted.into_iter().filter(|name| !there.contains(name)).collect())
+}
+
+async fn drop_table(client: &Client, table: &RollupTable) -> Result<(), RollupError> {
+    for (statement, name) in
+        [(include_str!("drop_view.sql"), table.view()), (include_str!("drop_table.sql"), table.name.clone())]
+    {
+        client.query_raw(&statement.replace("$name", &name)).execute().await?;
+    }
+    tables::record(client, table, None).await?;
+    Ok(())
+}
+
+/// Makes the tables whole that are being built, and moves their readers to them. `patience` is how long the loaders may
+/// take to go on. The caller has the migration lock.
+pub(crate) async fn finish(
+    client: &Client,
+    rollups: &[Rollup],
+    patience: Duration,
+    progress: &mut dyn Progress,
+) -> Result<Vec<String>, RollupError> {
+    let building: Vec<RollupTable> = tables::all(client)
+        .await?
+        .into_iter()
+        .filter(|table| rollups.iter().any(|rollup| is_of(table, rollup, State::Building)))
+        .collect();
+    let mut finished = Vec::new();
+    for table in building {
+        let Some(rollup) = rollups.iter().find(|rollup| rollup.name == table.rollup) else { continue };
+        epochs::wait(client, table.since, patience).await?;
+        end_leftovers(client).await?;
+        let extent = Extent::all(table.since);
+        // A build is one job, whoever goes on with it.
+        let job = Uuid::nil();
+        correct(client, rollup, &table.name, extent, job, progress).await?;
+        let differences = compare(client, rollup, &table.name, extent, &mut Silent).await?;
+        if !differences.is_empty() {
+            return Err(RollupError::Differs { rollup: table.rollup, days: days(&differences) });
+        }
+        move_readers(client, rollup, &table).await?;
+        tracing::info!(rollup = rollup.name, version = rollup.version, table = table.name, "A rollup was built.");
+        finished.push(table.rollup);
+    }
+    Ok(finished)
+}
+
+fn days(differences: &[Difference]) -> usize {
+    let mut days: Vec<_> = differences.iter().map(|difference| (difference.website_id, difference.day)).collect();
+    days.dedup();
+    days.len()
+}
+
+/// Readers see the new table from one moment to the next. Meanwhile no batch is on its way, so that none is in the one
+/// table and not yet in the other.
+async fn move_readers(client: &Client, rollup: &Rollup, table: &RollupTable) -> Result<(), RollupError> {
+    let before: Vec<RollupTable> = tables::all(client)
+        .await?
+        .into_iter()
+        .filter(|other| other.rollup == rollup.name && other.state == State::Current)
+        .collect();
+    if before.is_empty() {
+        show(client, rollup.name, &table.name).await?;
+        tables::record(client, table, Some(State::Current)).await?;
+        return Ok(());
+    }
+    let epoch = epochs::current(client).await?.number + 1;
+    epochs::begin(client, epoch, HOLD, "readers move to another table").await?;
+    let moved = async {
+        if let Err(error) = epochs::wait(client, epoch, STANDSTILL).await {
+            tracing::warn!(%error, "Readers are moved although not all loaders stand still.");
+        }
+        show(client, rollup.name, &table.name).await?;
+        tables::record(client, table, Some(State::Current)).await?;
+        for old in &before {
+            tables::record(client, old, Some(State::Old)).await?;
+        }
+        Ok(())
+    }
+    .await;
+    epochs::release(client, epoch).await?;
+    moved
+}
+
+/// Drops the tables that others took the place of. Returns their names. The caller has the migration lock.
+pub(crate) async fn prune(client: &Client) -> Result<Vec<String>, RollupError> {
+    let mut dropped = Vec::new();
+    for table in tables::all(client).await?.into_iter().filter(|table| table.state == State::Old) {
+        drop_table(client, &table).await?;
+        dropped.push(table.name);
+    }
+    Ok(dropped)
+}
+
+/// The table that readers of a rollup see.
+pub async fn shown(client: &Client, rollup: &Rollup) -> Result<RollupTable, RollupError> {
+    let tables = tables::all(client).await?;
+    let current = tables.into_iter().find(|table| is_of(table, rollup, State::Current));
+    current.ok_or_else(|| RollupError::NotBuilt(rollup.name.to_owned()))
+}
+
+/// Closes the epoch that is being loaded: afterwards the rows of all epochs before the returned one are complete. The
+/// caller has the migration lock.
+pub(crate) async fn close_epoch(client: &Client, patience: Duration, reason: &str) -> Result<u32, RollupError> {
+    let epoch = epochs::current(client).await?.number + 1;
+    epochs::begin(client, epoch, Duration::ZERO, reason).await?;
+    epochs::wait(client, epoch, patience).await?;
+    Ok(epoch)
+}
+
+/// Makes days of a table equal to the events.
+pub(crate) async fn correct(
+    client: &Client,
+    rollup: &Rollup,
+    table: &str,
+    extent: Extent,
+    job: Uuid,
+    progress: &mut dyn Progress,
+) -> Result<(), RollupError> {
+    let recount = Recount::of(client, rollup, table).await?;
+    let slices = recount.left(extent, job).await?;
+    let days = slices.iter().map(|slice| days_of(slice.from, slice.to)).sum();
+    progress.begin(rollup.name, days, slices.iter().map(|slice| slice.events).sum());
+    for slice in slices {
+        recount.correct(extent, slice, job).await?;
+        progress.advance(days_of(slice.from, slice.to), slice.events);
+    }
+    progress.end();
+    Ok(())
+}
+
+/// What differs between a table and the events, at most [`LISTED`] keys.
+pub(crate) async fn compare(
+    client: &Client,
+    rollup: &Rollup,
+    table: &str,
+    extent: Extent,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Difference>, RollupError> {
+    let recount = Recount::of(client, rollup, table).await?;
+    let slices = recount.slices(extent).await?;
+    let days = slices.iter().map(|slice| days_of(slice.from, slice.to)).sum();
+    progress.begin(rollup.name, days, slices.iter().map(|slice| slice.events).sum());
+    let mut differences = Vec::new();
+    for slice in slices {
+        let room = LISTED.saturating_sub(differences.len()) as u64;
+        if room == 0 {
+            break;
+        }
+        differences.extend(recount.compare(extent, slice, room).await?);
+        progress.advance(days_of(slice.from, slice.to), slice.events);
+    }
+    progress.end();
+    Ok(differences)
+}
+
+fn days_of(from: Day, to: Day) -> u64 {
+    u64::from(to.saturating_sub(from)) + 1
+}

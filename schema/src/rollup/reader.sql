@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW $rollup AS SELECT * FROM $table

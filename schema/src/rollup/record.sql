@@ -1,0 +1,2 @@
+INSERT INTO rollup_tables (rollup, table_name, version, checksum, since_epoch, state)
+SELECT {rollup:String}, {table_name:String}, {version:UInt32}, {checksum:String}, {since_epoch:UInt32}, {state:String}

@@ -1,0 +1,112 @@
+//! The tables that rollups have had: which one readers see, which one is being built, which one may go.
+
+use clickhouse::{Client, Row};
+use serde::Deserialize;
+
+use super::Rollup;
+
+/// How a rollup's table stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// New events go in, earlier ones are not all in yet.
+    Building,
+    /// Readers ask it.
+    Current,
+    /// Another one took its place; it is filled until it is dropped.
+    Old,
+}
+
+impl State {
+    /// The state as it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Building => "building",
+            Self::Current => "current",
+            Self::Old => "old",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Building, Self::Current, Self::Old].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One table of a rollup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollupTable {
+    /// The rollup.
+    pub rollup: String,
+    /// The table's name: the rollup's and the epoch since which its view fills it.
+    pub name: String,
+    /// The rollup's version that made it.
+    pub version: u32,
+    /// The SHA-256 of that version's file.
+    pub checksum: String,
+    /// Rows of this epoch on come through the view, earlier ones from the backfill.
+    pub since: u32,
+    /// How it stands.
+    pub state: State,
+}
+
+#[derive(Row, Deserialize)]
+struct TableRow {
+    rollup: String,
+    table_name: String,
+    version: u32,
+    checksum: String,
+    since_epoch: u32,
+    state: String,
+}
+
+impl RollupTable {
+    pub(crate) fn new(rollup: &Rollup, since: u32, state: State) -> Self {
+        Self {
+            rollup: rollup.name.to_owned(),
+            name: format!("{}_{since}", rollup.name),
+            version: rollup.version,
+            checksum: rollup.checksum(),
+            since,
+            state,
+        }
+    }
+
+    /// The name of the view that fills it.
+    pub(crate) fn view(&self) -> String {
+        format!("{}_view", self.name)
+    }
+}
+
+/// All tables that are there, in the order of their rollups and epochs.
+pub async fn all(client: &Client) -> Result<Vec<RollupTable>, clickhouse::error::Error> {
+    let rows = client.query(include_str!("tables.sql")).fetch_all::<TableRow>().await?;
+    let table = |row: TableRow| {
+        Some(RollupTable {
+            state: State::parse(&row.state)?,
+            rollup: row.rollup,
+            name: row.table_name,
+            version: row.version,
+            checksum: row.checksum,
+            since: row.since_epoch,
+        })
+    };
+    Ok(rows.into_iter().filter_map(table).collect())
+}
+
+/// Writes down how a table stands; `None`: it is dropped.
+pub(crate) async fn record(
+    client: &Client,
+    table: &RollupTable,
+    state: Option<State>,
+) -> Result<(), clickhouse::error::Error> {
+    client
+        .query(include_str!("record.sql"))
+        .param("rollup", &table.rollup)
+        .param("table_name", &table.name)
+        .param("version", table.version)
+        .param("checksum", &table.checksum)
+        .param("since_epoch", table.since)
+        .param("state", state.map_or("dropped", State::as_str))
+        .with_setting("async_insert", "0")
+        .execute()
+        .await
+}
