@@ -127,11 +127,17 @@ impl Addresses {
     }
 }
 
-/// False for almost every text, at the cost of looking at it once: an address has three dots or two colons.
+/// False for almost every text, at the cost of looking at it once: an address has three dots between digits, or two
+/// colons, and each of these marks may be encoded.
 fn may_hold_an_address(text: &str) -> bool {
     let count = |wanted| text.bytes().filter(|byte| *byte == wanted).count();
-    let percents = count(b'%');
-    count(b'.') + percents >= 3 || count(b':') + percents >= 2
+    let (dots, colons, percents) = (count(b'.'), count(b':'), count(b'%'));
+    if percents > 0 {
+        return dots + percents >= 3 || colons + percents >= 2;
+    }
+    let between_digits =
+        |part: &&[u8]| part[0].is_ascii_digit() && part[1] == b'.' && part[2].is_ascii_digit();
+    colons >= 2 || dots >= 3 && text.as_bytes().windows(3).filter(between_digits).count() >= 3
 }
 
 /// A stretch of the characters that addresses are made of. The vectors are kept from one to the next.
@@ -141,6 +147,8 @@ struct Run {
     characters: Vec<u8>,
     /// Where each begins in the text; and where the last one ends.
     places: Vec<usize>,
+    dots: usize,
+    colons: usize,
 }
 
 impl Run {
@@ -148,6 +156,7 @@ impl Run {
     fn read(&mut self, bytes: &[u8], mut at: usize, depth: usize) -> usize {
         self.characters.clear();
         self.places.clear();
+        (self.dots, self.colons) = (0, 0);
         while at < bytes.len() {
             let (character, length) = character(&bytes[at..], depth);
             self.places.push(at);
@@ -156,6 +165,8 @@ impl Run {
                 return at;
             }
             self.characters.push(character);
+            self.dots += usize::from(character == b'.');
+            self.colons += usize::from(character == b':');
         }
         self.places.push(at);
         at
@@ -163,13 +174,13 @@ impl Run {
 
     /// Where the wanted addresses are in the text, from left to right.
     fn find(&self, wanted: &BTreeSet<IpAddr>) -> Vec<(usize, usize)> {
-        let count = |wanted| self.characters.iter().filter(|character| **character == wanted).count();
-        let (may_be_v4, may_be_v6) = (count(b'.') >= 3, count(b':') >= 2);
+        let (may_be_v4, may_be_v6) = (self.dots >= 3, self.colons >= 2);
         let mut found = Vec::new();
         let mut at = 0;
         while (may_be_v4 || may_be_v6) && at < self.characters.len() {
             // IPv6 first: an IPv4 address may be its end.
-            let end = if may_be_v6 { self.v6(at, wanted) } else { None }.or_else(|| self.v4(at, wanted));
+            let v6 = if may_be_v6 { self.v6(at, wanted) } else { None };
+            let end = if may_be_v4 && v6.is_none() { self.v4(at, wanted) } else { v6 };
             if let Some(end) = end {
                 found.push((self.places[at], self.places[end]));
                 at = end;
@@ -182,23 +193,35 @@ impl Run {
 
     /// The end of the longest wanted IPv6 address that begins here: whole groups, neither more nor less.
     fn v6(&self, start: usize, wanted: &BTreeSet<IpAddr>) -> Option<usize> {
-        let rest = &self.characters[start..];
-        let in_group = |at: usize| self.characters.get(at).is_some_and(u8::is_ascii_hexdigit);
+        let all = self.characters.as_slice();
+        let in_group = |at: usize| all.get(at).is_some_and(u8::is_ascii_hexdigit);
         let begins_group = in_group(start) && (start == 0 || !in_group(start - 1));
-        if !begins_group && !rest.starts_with(b"::") {
+        if !begins_group && !all[start..].starts_with(b"::") {
             return None;
         }
-        (2..=rest.len().min(LONGEST))
-            .rev()
-            .filter(|length| {
-                let end = start + length;
-                if in_group(end - 1) { !in_group(end) } else { rest[..*length].ends_with(b"::") }
-            })
-            .find(|length| {
-                let text = std::str::from_utf8(&rest[..*length]).unwrap_or_default();
+        // The four parts of an IPv4 address count as groups here.
+        let most = if self.dots >= 3 { 10 } else { 8 };
+        let (mut groups, mut gaps, mut longest) = (0, 0, None);
+        for end in start + 1..=all.len().min(start + LONGEST) {
+            let ends_group = in_group(end - 1) && !in_group(end);
+            let ends_gap = all[start..end].ends_with(b"::");
+            groups += usize::from(ends_group);
+            gaps += usize::from(ends_gap);
+            if groups > most || gaps > 1 {
+                break;
+            }
+            // Only what can be one is read, so that a long text of colons costs no more than another.
+            let may_be_one =
+                if gaps == 1 { ends_group || ends_gap } else { ends_group && (groups == 8 || groups == 10) };
+            let is_wanted = || {
+                let text = std::str::from_utf8(&all[start..end]).unwrap_or_default();
                 text.parse::<Ipv6Addr>().is_ok_and(|address| wanted.contains(&address.to_canonical()))
-            })
-            .map(|length| start + length)
+            };
+            if may_be_one && is_wanted() {
+                longest = Some(end);
+            }
+        }
+        longest
     }
 
     /// The end of the wanted IPv4 address that begins here. 203.0.113.7 is not in 203.0.113.77.
@@ -228,6 +251,9 @@ impl Run {
 
 /// The character at the start with percent-encoding undone so many times, and how many bytes it takes.
 fn character(bytes: &[u8], depth: usize) -> (u8, usize) {
+    if depth == 0 || bytes[0] != b'%' {
+        return (bytes[0], 1);
+    }
     let coded = |at: usize| {
         let [high, low] = bytes.get(at..at + 2)?.try_into().ok()?;
         let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -245,6 +271,7 @@ fn character(bytes: &[u8], depth: usize) -> (u8, usize) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -346,6 +373,20 @@ mod tests {
         canaries().clean_object(object.as_object_mut().unwrap());
         let expected = json!({ "[address]": 1, "list": ["[address]", { "deep": "at [address]" }], "\n[address]": null, "n": 203.0 });
         assert_eq!(object, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_around_it_nothing_is_left_of_it_and_nothing_else_is_lost(
+            before in "[0-9a-f:.%\\[\\]2357AEx ä]{0,60}",
+            after in "[0-9a-f:.%\\[\\]2357AEx ä]{0,60}",
+            address in prop::sample::select(vec![V4, V6, "::ffff:203.0.113.7", "2001%3adb8%3A0:0:1::7"]),
+        ) {
+            let cleaned = canaries().clean(format!("{before}({address}){after}"));
+            prop_assert!(!cleaned.contains(address), "{cleaned}");
+            let around = format!("{}({REDACTED}){}", canaries().clean(before), canaries().clean(after));
+            prop_assert_eq!(cleaned, around);
+        }
     }
 
     #[test]

@@ -80,7 +80,8 @@ fn event(website: &str, text: &str) -> Value {
 }
 
 fn with(mut event: Value, fields: Value) -> Value {
-    for (name, value) in fields.as_object().cloned().unwrap() {
+    let Value::Object(fields) = fields else { panic!("{fields} are no fields") };
+    for (name, value) in fields {
         event[name] = value;
     }
     event
@@ -226,14 +227,14 @@ impl Visitor<'_> {
     /// `footfall import` of an access log of the address's visits.
     fn import_a_log(&self) {
         let time = Utc::now().format("%d/%b/%Y:%H:%M:%S +0000");
-        let mut log = String::new();
+        let mut log = Vec::new();
         for text in &self.canary.forms {
             let rest = format!(
                 r#"- {text} [{time}] "GET /{text}/page?q={text} HTTP/1.1" 200 1 "https://canary.example.net/{text}" "{FIREFOX} {text}""#
             );
-            log.push_str(&format!("{} {rest}\n{text} {text}\n", self.canary.address));
+            log.push(format!("{} {rest}\n{text} {text}\n", self.canary.address));
         }
-        let file = self.folder.file("access.log", &log);
+        let file = self.folder.file("access.log", &log.concat());
         let url = self.server.url();
         let settings = [("FOOTFALL_SERVER", url.as_str()), ("FOOTFALL_KEY", ADMIN_KEY)];
         let said =
