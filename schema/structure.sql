@@ -735,6 +735,7 @@ CREATE TABLE websites
         String,
         String)) COMMENT 'names and patterns, in order: the first match wins',
     `excluded_ips` Array(String) COMMENT 'addresses and CIDR ranges',
+    `respect_dnt` Bool COMMENT 'whether events of visitors who opt out are dropped',
     `created_at` DateTime64(3, 'UTC'),
     `claimed_at` DateTime64(9, 'UTC') DEFAULT now64(9),
     `version` UInt64,

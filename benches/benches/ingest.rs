@@ -1,9 +1,10 @@
-//! What one event costs on its way in, step by step: recognise, hash, encode, decode, sessionise.
+//! What one event costs on its way in, step by step: recognise, redact, hash, encode, decode, sessionise.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ingest::enrich::recognise;
+use ingest::enrich::redact::Addresses;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
 use schema::event::{Event, PAGE_VIEW, VERSION};
 use service::secrets::keyed_hash;
@@ -45,6 +46,15 @@ fn steps(criterion: &mut Criterion) {
     group.bench_function("recognise its agent", |bencher| {
         bencher.iter(|| (recognise::agent(black_box(AGENT)), recognise::bot_reason(black_box(AGENT), false)));
     });
+    let addresses: Addresses =
+        ["203.0.113.7", "2001:db8::7"].into_iter().filter_map(|text| text.parse().ok()).collect();
+    for (what, text) in [
+        ("find no address in its path", "/articles/2026/how-to-measure?page=2"),
+        ("find the address in its path", "/unsubscribe/203.0.113.7/now"),
+        ("find no address in 16 kB of its like", &"1:".repeat(8_192)),
+    ] {
+        group.bench_function(what, |bencher| bencher.iter(|| addresses.are_in(black_box(text))));
+    }
     group.bench_function("hash its visitor", |bencher| {
         bencher.iter(|| keyed_hash(black_box(&[7; 16]), &[&[198, 51, 100, 1], AGENT.as_bytes(), &[1; 16]]));
     });

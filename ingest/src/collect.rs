@@ -9,7 +9,7 @@ use service::Problem;
 use uuid::Uuid;
 
 use crate::enrich::salts::SaltError;
-use crate::enrich::{Enriched, Enricher};
+use crate::enrich::{Enriched, Enricher, NoEvent, admit};
 use crate::hit::Hit;
 use crate::stream::{Record, Stream, StreamError};
 use crate::telemetry;
@@ -17,7 +17,7 @@ use crate::telemetry;
 /// Seconds after which a caller may try again what the stream could not take.
 const RETRY_AFTER: u64 = 5;
 
-/// How a stored event will count.
+/// How an event that was taken will count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// In every report.
@@ -26,6 +26,8 @@ pub enum Accepted {
     Bot,
     /// Never: the website excludes its address.
     Excluded,
+    /// Never, and nothing of it is stored.
+    Dropped,
 }
 
 /// Takes hits from every surface.
@@ -67,7 +69,14 @@ impl Collector {
         let mut records = Vec::with_capacity(hits.len());
         let mut verdicts = Vec::with_capacity(hits.len());
         for hit in hits {
-            let Enriched { event, partition } = self.enricher.enrich(hit).await.map_err(no_salt)?;
+            let Enriched { event, partition } = match self.enricher.enrich(hit).await {
+                Ok(enriched) => enriched,
+                Err(NoEvent::Dropped(reason)) => {
+                    verdicts.push(Verdict::Dropped(reason));
+                    continue;
+                }
+                Err(NoEvent::Salt(error)) => return Err(no_salt(error)),
+            };
             records.push(Record { partition, payload: Bytes::from(event.to_bytes()) });
             verdicts.push(if event.excluded {
                 Verdict::Excluded
@@ -77,30 +86,35 @@ impl Collector {
                 Verdict::Counted
             });
         }
+        if records.is_empty() {
+            return Ok(verdicts.into_iter().map(|verdict| Ok(verdict.counted())).collect());
+        }
         let sizes = telemetry::sizes(&records);
         let began = Instant::now();
         let appended = self.stream.append(records).await;
         telemetry::appended(began.elapsed(), sizes.into_iter().zip(appended.iter().map(Result::is_ok)));
+        let mut appended = appended.into_iter();
         Ok(verdicts
             .into_iter()
-            .zip(appended)
-            .map(|(verdict, appended)| match appended {
-                Ok(_) => Ok(verdict.counted()),
-                Err(error) => Err(not_appended(error)),
+            .filter_map(|verdict| match verdict {
+                // It has no record.
+                Verdict::Dropped(_) => Some(Ok(verdict.counted())),
+                _ => Some(appended.next()?.map(|_| verdict.counted()).map_err(not_appended)),
             })
             .collect())
     }
 }
 
-/// How an event will count once it is durable, and why.
+/// How an event will count once it is durable, and why; or why it is not to be.
 enum Verdict {
     Counted,
     Bot { reason: String },
     Excluded,
+    Dropped(admit::Reason),
 }
 
 impl Verdict {
-    /// It is durable now.
+    /// It is durable now, unless it was dropped.
     fn counted(self) -> Accepted {
         match self {
             Self::Counted => {
@@ -114,6 +128,10 @@ impl Verdict {
             Self::Excluded => {
                 telemetry::excluded();
                 Accepted::Excluded
+            }
+            Self::Dropped(reason) => {
+                telemetry::dropped(reason.as_str());
+                Accepted::Dropped
             }
         }
     }

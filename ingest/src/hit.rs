@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use directory::Website;
 
+use crate::enrich::redact::Addresses;
+
 /// One event as received, from whichever surface.
 #[derive(Debug, Clone)]
 pub struct Hit {
@@ -16,6 +18,11 @@ pub struct Hit {
     pub time: i64,
     /// The client's address; `None` only in imports that give none.
     pub address: Option<IpAddr>,
+    /// Every address that it came with: the client's, the socket's, those that proxies or the caller name, whether
+    /// they are believed or not. No text of the event may hold one.
+    pub addresses: Addresses,
+    /// True when the visitor asks not to be tracked. Whether that is heard is the website's matter.
+    pub opts_out: bool,
     /// The client's user agent; empty when it sent none.
     pub user_agent: String,
     /// `Accept-Language`, as sent.

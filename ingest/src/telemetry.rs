@@ -31,6 +31,11 @@ pub fn describe() {
             "Events made durable as a bot's or as excluded, by kind and reason",
         ),
         ("footfall_events_refused_total", Count, "Events that were not stored, by surface and reason"),
+        (
+            "footfall_events_dropped_total",
+            Count,
+            "Events that were taken and of which nothing is stored, by reason",
+        ),
         ("footfall_stream_appended_records_total", Count, "Records made durable in the stream"),
         ("footfall_stream_appended_bytes_total", Bytes, "Bytes of records made durable in the stream"),
         ("footfall_stream_failed_records_total", Count, "Records that the stream did not take"),
@@ -102,6 +107,11 @@ pub(crate) fn bot(reason: String) {
 /// An event is durable as excluded.
 pub(crate) fn excluded() {
     counter!("footfall_events_flagged_total", "kind" => "excluded", "reason" => "address").increment(1);
+}
+
+/// An event was taken, and nothing of it is stored. The reason is one of the way in's own.
+pub(crate) fn dropped(reason: &'static str) {
+    counter!("footfall_events_dropped_total", "reason" => reason).increment(1);
 }
 
 /// Tells how long an append took and what became of the records: sizes in bytes, and whether each is durable.

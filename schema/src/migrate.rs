@@ -45,6 +45,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0004_salts" => "migrations/0004_salts.sql",
     "0005_key_website" => "migrations/0005_key_website.sql",
     "0006_dead_letter_replays" => "migrations/0006_dead_letter_replays.sql",
+    "0007_respect_dnt" => "migrations/0007_respect_dnt.sql",
     "0009_compact_events" => "migrations/0009_compact_events.sql",
     "0010_load_epochs" => "migrations/0010_load_epochs.sql",
     "0011_stream_positions" => "migrations/0011_stream_positions.sql",

@@ -135,6 +135,7 @@ pub struct WebsiteRow {
     pub timezone: String,
     pub content_groups: Vec<(String, String)>,
     pub excluded_ips: Vec<String>,
+    pub respect_dnt: bool,
     pub created_at: Millis,
     pub version: u64,
     pub is_deleted: bool,

@@ -83,6 +83,8 @@ pub struct Website {
     pub content_groups: ContentGroups,
     /// Whose events are stored and never counted.
     pub excluded_ips: ExcludedIps,
+    /// Whether nothing is stored of visitors who ask not to be tracked (Do Not Track, Global Privacy Control).
+    pub respect_dnt: bool,
     /// Milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
 }
@@ -111,6 +113,8 @@ pub struct NewWebsite {
     pub content_groups: Vec<(String, String)>,
     /// Addresses and CIDR ranges.
     pub excluded_ips: Vec<String>,
+    /// Whether nothing is stored of visitors who ask not to be tracked.
+    pub respect_dnt: bool,
     /// An IANA name; UTC when missing.
     pub timezone: Option<String>,
 }
@@ -124,6 +128,8 @@ pub struct WebsiteChange {
     pub content_groups: Option<Vec<(String, String)>>,
     /// All addresses and CIDR ranges.
     pub excluded_ips: Option<Vec<String>>,
+    /// Whether nothing is stored of visitors who ask not to be tracked.
+    pub respect_dnt: Option<bool>,
     /// An IANA name.
     pub timezone: Option<String>,
 }

@@ -148,6 +148,7 @@ pub(crate) fn website(row: WebsiteRow) -> Website {
         timezone,
         content_groups: ContentGroups::stored(row.content_groups),
         excluded_ips,
+        respect_dnt: row.respect_dnt,
         created_at: row.created_at,
     }
 }
@@ -201,6 +202,7 @@ mod tests {
             timezone: "Mars/Olympus".into(),
             content_groups: vec![(String::new(), String::new())],
             excluded_ips: vec!["nonsense".into()],
+            respect_dnt: false,
             created_at: 0,
             version: 2,
             is_deleted: false,

@@ -25,6 +25,7 @@ impl Directory {
             timezone: validate::timezone(new.timezone.as_deref())?.name().to_owned(),
             content_groups: ContentGroups::parse(new.content_groups)?.to_pairs(),
             excluded_ips: ExcludedIps::parse(new.excluded_ips)?.into_texts(),
+            respect_dnt: new.respect_dnt,
             created_at: now,
             version: next_version(None, now),
             is_deleted: false,
@@ -66,6 +67,9 @@ impl Directory {
             }
             if let Some(excluded_ips) = excluded_ips {
                 row.excluded_ips = excluded_ips.into_texts();
+            }
+            if let Some(respect_dnt) = change.respect_dnt {
+                row.respect_dnt = respect_dnt;
             }
         };
         let directory = Arc::clone(self);

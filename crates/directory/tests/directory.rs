@@ -119,6 +119,7 @@ async fn a_website_is_kept_with_all_its_settings() {
     let new = NewWebsite {
         content_groups: vec![("Blog".into(), "/blog/*".into()), ("It's \\ 'quoted'\t".into(), "/ü?*".into())],
         excluded_ips: vec!["192.0.2.0/24".into(), "2001:DB8::1".into()],
+        respect_dnt: true,
         timezone: Some("Asia/Kolkata".into()),
         ..new_website(account.id, "Shop.Example.COM")
     };
@@ -129,6 +130,7 @@ async fn a_website_is_kept_with_all_its_settings() {
     assert_eq!((read.domain.as_str(), read.timezone.name()), ("shop.example.com", "Asia/Kolkata"));
     assert_eq!(read.content_groups.of("/blog/a"), Some("Blog"));
     assert_eq!(read.content_groups.of("/ü?x"), Some("It's \\ 'quoted'"));
+    assert!(read.respect_dnt);
     assert!(read.excluded_ips.contains("::ffff:192.0.2.9".parse().unwrap()));
     assert_eq!(read.excluded_ips.texts(), ["192.0.2.0/24", "2001:DB8::1"]);
 }
@@ -142,6 +144,7 @@ async fn a_website_without_settings_counts_in_utc() {
     assert_eq!(made.timezone.name(), "UTC");
     assert_eq!(made.content_groups.iter().count(), 0);
     assert!(made.excluded_ips.texts().is_empty());
+    assert!(!made.respect_dnt);
 }
 
 #[tokio::test]
@@ -230,6 +233,7 @@ async fn a_change_leaves_alone_what_it_does_not_name() {
     let new = NewWebsite {
         content_groups: vec![("Blog".into(), "/blog/*".into())],
         excluded_ips: vec!["192.0.2.1".into()],
+        respect_dnt: true,
         timezone: Some("Europe/Helsinki".into()),
         ..new_website(account.id, "example.com")
     };
@@ -245,12 +249,14 @@ async fn a_change_leaves_alone_what_it_does_not_name() {
     let change = WebsiteChange {
         domain: Some("example.org".into()),
         content_groups: Some(vec![("All".into(), "*".into())]),
+        respect_dnt: Some(false),
         timezone: Some("UTC".into()),
         ..WebsiteChange::default()
     };
     let changed = directory.update_website(made.id, change).await.unwrap();
     assert_eq!((changed.domain.as_str(), changed.timezone.name()), ("example.org", "UTC"));
     assert_eq!(changed.content_groups.of("/blog/a"), Some("All"));
+    assert!(!changed.respect_dnt);
     assert_eq!(changed.created_at, made.created_at);
     assert_eq!(house.websites_of(account.id).await, ["example.org"]);
 }

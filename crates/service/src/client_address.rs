@@ -1,4 +1,4 @@
-//! Who really called: the peer, or what a trusted proxy says of it.
+//! Who really called: the peer, or what a trusted proxy says of it; and every address that a request names.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -47,6 +47,48 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         .or_else(|_| text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>())
         .ok()?;
     Some(address.to_canonical())
+}
+
+/// The headers by which proxies, content networks and clouds pass a client's address on.
+const FORWARDING: [&str; 26] = [
+    "x-forwarded-for",
+    "forwarded",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "true-client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "do-connecting-ip",
+    "x-client-ip",
+    "client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "forwarded-for",
+    "x-original-forwarded-for",
+    "x-vercel-forwarded-for",
+    "x-nf-client-connection-ip",
+    "x-originating-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-envoy-external-address",
+    "x-sucuri-clientip",
+];
+
+/// Every address that a request's forwarding headers name, whether they are believed or not.
+pub fn named(headers: &HeaderMap) -> impl Iterator<Item = IpAddr> {
+    // `Forwarded` has names, quotes and parameters around them; none of these marks is in an address.
+    const MARKS: [char; 7] = [',', ';', '=', '"', '\'', ' ', '\t'];
+    FORWARDING
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(MARKS))
+        .filter_map(|text| parse_address(text.split('%').next().unwrap_or_default()))
 }
 
 impl FromStr for TrustedProxies {
@@ -103,6 +145,33 @@ mod tests {
     #[test]
     fn a_forged_text_ends_at_the_proxy() {
         assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["203.0.113.9, unknown"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn every_address_in_a_forwarding_header_is_named() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-forwarded-for", "203.0.113.1, unknown,203.0.113.2:80"),
+            ("x-forwarded-for", "[2001:db8::3]:443"),
+            ("forwarded", "for=203.0.113.4;by=\"[2001:db8::5]:4711\";proto=https, for=_hidden"),
+            ("cf-connecting-ip", " 203.0.113.6 "),
+            ("true-client-ip", "fe80::7%eth0"),
+            ("x-other", "203.0.113.8"),
+        ] {
+            headers.append(name, value.parse().unwrap());
+        }
+        let mut found: Vec<_> = named(&headers).map(|address| address.to_string()).collect();
+        found.sort();
+        let expected = [
+            "2001:db8::3",
+            "2001:db8::5",
+            "203.0.113.1",
+            "203.0.113.2",
+            "203.0.113.4",
+            "203.0.113.6",
+            "fe80::7",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

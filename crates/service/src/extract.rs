@@ -54,7 +54,7 @@ pub async fn read_body_within(body: Body, limit: usize, time: Duration) -> Resul
     })
 }
 
-/// Parses JSON; the refusal names the field that is wrong and quotes nothing of ours.
+/// Parses JSON; the refusal names the field that is wrong, and quotes neither texts of the caller nor anything of ours.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // serde would also read an array, field by field in the order of the struct; nobody publishes that.
     if body.trim_ascii_start().first() == Some(&b'[') {
@@ -77,7 +77,7 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
             };
             let path = error.path().to_string();
             let what = error.into_inner().to_string();
-            let what = what.split(" at line ").next().unwrap_or_default().to_owned();
+            let what = unquoted(what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what));
             if path == "." {
                 return Problem::body(format!("Invalid body: {what}."));
             }
@@ -86,6 +86,15 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
                 field: Some(path.into()),
             }
         }
+    }
+}
+
+/// serde's sentence without the text that it quotes: `invalid type: string "x", expected u8`. It quotes one at most,
+/// and what it expects stands last.
+fn unquoted(what: &str) -> String {
+    match (what.find(" \""), what.rfind('"')) {
+        (Some(open), Some(close)) if close > open + 1 => format!("{}{}", &what[..open], &what[close + 1..]),
+        _ => what.to_owned(),
     }
 }
 
@@ -102,7 +111,11 @@ mod tests {
     #[test]
     fn a_wrong_type_is_refused_by_its_field() {
         let problem = parse_json::<Sample>(br#"{"screen":[1,"x"]}"#).unwrap_err();
-        assert_eq!(problem.to_string(), "Invalid `screen[1]`: invalid type: string \"x\", expected u8.");
+        assert_eq!(problem.to_string(), "Invalid `screen[1]`: invalid type: string, expected u8.");
+        for text in ["203.0.113.7", r#"\", expected \""#, "a at line 1", ""] {
+            let body = format!(r#"{{"screen":[1,"{text}"]}}"#);
+            assert_eq!(parse_json::<Sample>(body.as_bytes()).unwrap_err().to_string(), problem.to_string());
+        }
     }
 
     #[test]

@@ -173,7 +173,6 @@ pub async fn speak<D: Dialect>(
     next: Next,
 ) -> Response {
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     let carried = response.extensions_mut().remove::<Carried>().map(|carried| carried.0);
@@ -189,7 +188,9 @@ pub async fn speak<D: Dialect>(
     };
     if let Some(cause) = std::error::Error::source(&*problem) {
         let cause = chain(cause);
-        tracing::error!(%method, path, status = problem.status().as_u16(), cause, "The request failed.");
+        // The route and not the path: what a caller wrote does not belong in a log.
+        let route = route.as_ref().map_or("none", MatchedPath::as_str);
+        tracing::error!(%method, route, status = problem.status().as_u16(), cause, "The request failed.");
     }
     crate::metrics::problem(route.as_ref(), problem.reason());
     let mut written = dialect.write(&problem);

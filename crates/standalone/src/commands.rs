@@ -29,6 +29,9 @@ pub enum WebsiteCommand {
         /// The IANA time zone of its days, such as Europe/Helsinki.
         #[arg(long, default_value = "UTC")]
         timezone: String,
+        /// Store nothing of visitors whose browsers send `DNT: 1` or `Sec-GPC: 1`.
+        #[arg(long)]
+        respect_dnt: bool,
     },
     /// List the websites.
     List,
@@ -59,8 +62,8 @@ pub async fn website(command: WebsiteCommand, remote: &RemoteArgs) -> anyhow::Re
     let server = remote.server.trim_end_matches('/');
     let remote = Remote::new(remote)?;
     match command {
-        WebsiteCommand::Add { domain, timezone } => {
-            let body = json!({ "domain": domain, "timezone": timezone });
+        WebsiteCommand::Add { domain, timezone, respect_dnt } => {
+            let body = json!({ "domain": domain, "timezone": timezone, "respect_dnt": respect_dnt });
             let added: RemoteWebsite = remote.ask(Method::POST, "/api/v1/websites", Some(body)).await?;
             println!(
                 "{} was added. Its snippet:\n\n    {}",

@@ -170,9 +170,7 @@ async fn first_website(directory: &Arc<Directory>) -> anyhow::Result<Arc<Website
             .add_website(NewWebsite {
                 account_id: directory::DEFAULT_ACCOUNT,
                 domain: FIRST_WEBSITE.to_owned(),
-                content_groups: Vec::new(),
-                excluded_ips: Vec::new(),
-                timezone: None,
+                ..NewWebsite::default()
             })
             .await?),
     }

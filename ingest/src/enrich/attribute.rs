@@ -3,6 +3,7 @@
 use dictionaries::{Attribution, ClickId, channel, click_id, is_spam_referrer, without_www};
 
 use crate::bounds;
+use crate::enrich::redact::Addresses;
 use crate::hit::Hit;
 
 /// The source of one event. The loader stamps a session's first one on all its events.
@@ -21,19 +22,24 @@ pub struct Source {
     pub is_spam: bool,
 }
 
-/// Finds the source of a hit.
+/// Finds the source of a hit. A referrer at the visitor's own address is none.
 pub fn attribute(hit: &Hit) -> Source {
-    let referrer = hit.referrer.as_deref().and_then(host_of).filter(|host| !is_internal(host, hit));
+    let referrer = hit
+        .referrer
+        .as_deref()
+        .and_then(host_of)
+        .filter(|host| !is_internal(host, hit) && !hit.addresses.are_in(host));
+    let given = |value: &Option<String>| hit.addresses.clean(value.clone().unwrap_or_default());
     let mut source = Source {
         is_spam: referrer.as_deref().is_some_and(is_spam_referrer),
-        utm_source: hit.utm.source.clone().unwrap_or_default(),
-        utm_medium: hit.utm.medium.clone().unwrap_or_default(),
-        utm_campaign: hit.utm.campaign.clone().unwrap_or_default(),
-        utm_term: hit.utm.term.clone().unwrap_or_default(),
-        utm_content: hit.utm.content.clone().unwrap_or_default(),
+        utm_source: given(&hit.utm.source),
+        utm_medium: given(&hit.utm.medium),
+        utm_campaign: given(&hit.utm.campaign),
+        utm_term: given(&hit.utm.term),
+        utm_content: given(&hit.utm.content),
         ..Source::default()
     };
-    let clicked = from_query(&mut source, &hit.url);
+    let clicked = from_query(&mut source, &hit.url, &hit.addresses);
     source.channel = channel(Attribution {
         referrer: referrer.as_deref(),
         utm_source: &source.utm_source,
@@ -46,7 +52,7 @@ pub fn attribute(hit: &Hit) -> Source {
 }
 
 /// Fills what was not given beside the URL from its query; returns the click id that it carries.
-fn from_query(source: &mut Source, url: &url::Url) -> Option<ClickId> {
+fn from_query(source: &mut Source, url: &url::Url, addresses: &Addresses) -> Option<ClickId> {
     let mut clicked = None;
     for (key, value) in url.query_pairs() {
         let slot = match &*key {
@@ -61,7 +67,8 @@ fn from_query(source: &mut Source, url: &url::Url) -> Option<ClickId> {
             }
         };
         if slot.is_empty() {
-            cut(&value, bounds::UTM).clone_into(slot);
+            // Cleaned first: the beginning of an address would not be found.
+            cut(&addresses.clean(value.into_owned()), bounds::UTM).clone_into(slot);
         }
     }
     clicked

@@ -1,20 +1,23 @@
-//! A hit becomes an event: admit · locate · recognise · attribute · pseudonymise · group.
+//! A hit becomes an event: admit · pseudonymise · locate · recognise · attribute · redact · group.
 //!
 //! The steps are pure look-ups, apart from the salt of the day, which all collectors share through the store. What
-//! comes out has no address and no user id any more, and knows the partition that its person's events share.
+//! comes out has no address and no user id any more, not even in a text, and knows the partition that its person's events share.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Utc};
 use chrono_tz::Tz;
+use dictionaries::without_www;
 use schema::Event;
 use schema::event::{CUSTOM, TYPES, VERSION};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::hit::Hit;
 use crate::load::sessionise::SESSION_GAP_MS;
 
+pub mod admit;
 pub mod agent;
 pub mod attribute;
 pub mod bots;
@@ -22,6 +25,7 @@ pub mod hints;
 pub mod locate;
 pub mod pseudonymise;
 pub mod recognise;
+pub mod redact;
 pub mod salts;
 
 use locate::Atlas;
@@ -38,6 +42,17 @@ pub struct Enriched {
     pub partition: u32,
 }
 
+/// Why a hit did not become an event.
+#[derive(Debug, Error)]
+pub enum NoEvent {
+    /// It is not to be stored.
+    #[error("the event was dropped: {}", .0.as_str())]
+    Dropped(admit::Reason),
+    /// The day's salt cannot be had now.
+    #[error(transparent)]
+    Salt(#[from] SaltError),
+}
+
 /// Everything the steps look things up in.
 pub struct Enricher {
     pseudonymiser: Pseudonymiser,
@@ -52,7 +67,8 @@ impl Enricher {
     }
 
     /// Runs all steps.
-    pub async fn enrich(&self, hit: Hit) -> Result<Enriched, SaltError> {
+    pub async fn enrich(&self, hit: Hit) -> Result<Enriched, NoEvent> {
+        admit::admit(&hit).map_err(NoEvent::Dropped)?;
         let (day, bridges) = local_day(hit.time, hit.website.timezone);
         let pseudonym = self.pseudonymiser.pseudonym(&hit, day, bridges).await?;
         let place = hit.address.map(|address| self.atlas.place(address)).unwrap_or_default();
@@ -62,7 +78,10 @@ impl Enricher {
         // The agent of a relayed event is the relay's: it tells nothing of the visitor.
         let bot_reason = if hit.is_relayed { bots::by_referrer(attribution.is_spam) } else { bot_reason };
         let (event_type, event_name) = name(&hit);
+        let hostname = hostname(&hit);
         let excluded = hit.address.is_some_and(|address| hit.website.excluded_ips.contains(address));
+        let clean = |text: String| hit.addresses.clean(text);
+        let path = clean(hit.path);
         let event = Event {
             version: VERSION,
             website: Some(hit.website.id.into()),
@@ -70,10 +89,10 @@ impl Enricher {
             time_ms: hit.time,
             received_ms: hit.received_at,
             event_type,
-            event_name,
-            hostname: hit.url.host_str().unwrap_or_default().to_owned(),
-            content_group: hit.website.content_groups.of(&hit.path).unwrap_or_default().to_owned(),
-            path: hit.path,
+            event_name: clean(event_name),
+            hostname,
+            content_group: hit.website.content_groups.of(&path).unwrap_or_default().to_owned(),
+            path,
             visitor_id: pseudonym.visitor,
             identified: pseudonym.identified,
             person: 0,
@@ -96,7 +115,10 @@ impl Enricher {
             properties: hit
                 .properties
                 .filter(|properties| !properties.is_empty())
-                .map(|properties| serde_json::Value::Object(properties).to_string())
+                .map(|mut properties| {
+                    hit.addresses.clean_object(&mut properties);
+                    serde_json::Value::Object(properties).to_string()
+                })
                 .unwrap_or_default(),
             bot_reason: bot_reason.unwrap_or_default().to_owned(),
             excluded,
@@ -138,6 +160,13 @@ fn name(hit: &Hit) -> (String, String) {
         .or_else(property)
         .unwrap_or_else(|| if known { CUSTOM.to_owned() } else { hit.event_type.clone() });
     (CUSTOM.to_owned(), name)
+}
+
+/// The page's host. A website whose own name is an address keeps it, also when it visits itself.
+fn hostname(hit: &Hit) -> String {
+    let host = hit.url.host_str().unwrap_or_default().to_owned();
+    let is_own = without_www(&host) == without_www(&hit.website.domain);
+    if is_own { host } else { hit.addresses.clean(host) }
 }
 
 /// The first language of `Accept-Language`, lower case, without weight and region: `de-AT,de;q=0.9` is `de`.

@@ -25,6 +25,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::relay::{Carrier, Names, answered_id, named_website, target};
 use super::tinytrail::idempotency_key;
 use super::{App, ClientAddress, store_check};
+use crate::enrich::redact::Addresses;
 use crate::hit::Hit;
 use crate::load::LoadConfig;
 use crate::{bounds, stats, telemetry};
@@ -91,11 +92,12 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Stores one event. 200: it is durable.
+/// Stores one event. 200: it is durable, or of a visitor who opted out, which does not show.
 async fn track(
     State(app): State<App>,
     Member(caller): Member,
     ClientAddress(address): ClientAddress,
+    addresses: Addresses,
     headers: HeaderMap,
     Bounded(body): Bounded<{ bounds::COLLECT_BODY }>,
 ) -> Result<Response, Refused> {
@@ -105,7 +107,8 @@ async fn track(
     event.event_id = idempotency_key(&headers)?;
     let id = answered_id(website.id, event.event_id.as_deref());
     let time = event.time;
-    let carrier = Carrier { website: &website, received_at: now, address, headers: &headers };
+    let carrier =
+        Carrier { website: &website, received_at: now, address, addresses: &addresses, headers: &headers };
     app.collector.accept(event.into_hit(carrier, &NAMES)?).await?;
     Ok(Json(json!({
         "success": true,
@@ -122,6 +125,7 @@ async fn track_batch(
     State(app): State<App>,
     Member(caller): Member,
     ClientAddress(address): ClientAddress,
+    addresses: Addresses,
     headers: HeaderMap,
     Bounded(body): Bounded<{ bounds::BATCH_BODY }>,
 ) -> Result<Response, Refused> {
@@ -130,7 +134,8 @@ async fn track_batch(
     let check::Batch { events, client_id } = check::batch(check::json(&body)?)?;
     let received = events.len();
     telemetry::received(SURFACE, received as u64);
-    let carrier = Carrier { website: &website, received_at: now, address, headers: &headers };
+    let carrier =
+        Carrier { website: &website, received_at: now, address, addresses: &addresses, headers: &headers };
     let mut first_refusal = None;
     let mut hits = Vec::with_capacity(received);
     for (at, event) in events.into_iter().enumerate() {

@@ -140,6 +140,7 @@ async fn append(app: &App, hits: Vec<Hit>, tally: &mut Tally) -> Result<(), Prob
             Accepted::Counted => {}
             Accepted::Bot => tally.bots += 1,
             Accepted::Excluded => tally.excluded += 1,
+            Accepted::Dropped => continue,
         }
         tally.stored += 1;
     }

@@ -23,6 +23,7 @@ use super::relay::{
 use super::tinytrail::idempotency_key;
 use super::wire::timestamp;
 use super::{App, ClientAddress};
+use crate::enrich::redact::Addresses;
 use crate::{bounds, telemetry};
 
 const NAMES: Names =
@@ -52,11 +53,13 @@ struct Body {
     event_id: Option<String>,
 }
 
-/// Stores one event. 201: it is durable. Whether it counts (a bot, an excluded address) does not show.
+/// Stores one event. 201: it is durable. Whether it counts (a bot, an excluded address) does not show,
+/// nor that nothing is stored of a visitor who opted out.
 async fn log(
     State(app): State<App>,
     Target(website): Target,
     ClientAddress(address): ClientAddress,
+    addresses: Addresses,
     headers: HeaderMap,
     Bounded(body): Bounded<{ bounds::COLLECT_BODY }>,
 ) -> Result<Response, Problem> {
@@ -86,7 +89,8 @@ async fn log(
             properties
         },
     };
-    let carrier = Carrier { website: &website, received_at: now, address, headers: &headers };
+    let carrier =
+        Carrier { website: &website, received_at: now, address, addresses: &addresses, headers: &headers };
     app.collector.accept(event.into_hit(carrier, &NAMES)?).await?;
     let answer = json!({ "success": true, "event_id": format!("evt_{}", answered.simple()) });
     Ok((StatusCode::CREATED, Json(answer)).into_response())

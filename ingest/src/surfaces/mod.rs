@@ -8,13 +8,14 @@ use axum::{Router, middleware};
 use clickhouse::Client;
 use directory::Directory;
 use http::request::Parts;
-use service::client_address::TrustedProxies;
+use service::client_address::{TrustedProxies, named};
 use service::dialect::TinyTrail;
 use service::limits::Limiter;
 use service::{Clock, Problem, Stop, problem};
 use uuid::Uuid;
 
 use crate::collect::Collector;
+use crate::enrich::redact::Addresses;
 
 mod bitcain;
 mod cors;
@@ -95,10 +96,22 @@ impl FromRequestParts<App> for ClientAddress {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .ok_or_else(|| Problem::internal("the server was started without connection info"))?;
-        Ok(Self(app.proxies.client(peer.0.ip(), &parts.headers)))
+        Ok(Self(app.proxies.client(peer(parts)?, &parts.headers)))
     }
+}
+
+/// All addresses that a request came with, whether they are believed or not. The client's is one of them.
+impl FromRequestParts<App> for Addresses {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
+        Ok(named(&parts.headers).chain([peer(parts)?]).collect())
+    }
+}
+
+/// The other end of the connection.
+fn peer(parts: &Parts) -> Result<IpAddr, Problem> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|peer| peer.0.ip())
+        .ok_or_else(|| Problem::internal("the server was started without connection info"))
 }

@@ -4,6 +4,9 @@
 //! Such a caller is the website's owner and is believed: it may say whose event it is, when it happened, and from which
 //! address and user agent. Where it names no user agent the request's own is taken for device and browser (an app may
 //! call by itself), and nobody is held to be a bot for it, since HTTP libraries are in every list of bots.
+//!
+//! The request's `DNT` and `Sec-GPC` are the caller's, not the visitor's, and are not looked at. A caller passes the
+//! visitor's on as the properties `dnt` or `gpc`: `true`, `1` or `"1"`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use super::App;
 use super::wire::{bounded, check_properties, required};
 use crate::bounds;
 use crate::enrich::attribute::cut;
+use crate::enrich::redact::Addresses;
 use crate::hit::{Hit, Utm};
 
 /// The header by which a caller with several websites names one.
@@ -102,6 +106,7 @@ pub(super) struct Carrier<'r> {
     pub(super) website: &'r Arc<Website>,
     pub(super) received_at: i64,
     pub(super) address: IpAddr,
+    pub(super) addresses: &'r Addresses,
     pub(super) headers: &'r HeaderMap,
 }
 
@@ -122,11 +127,15 @@ impl Relayed {
         let told = self.user_agent.filter(|agent| !agent.is_empty());
         let is_relayed = told.is_none();
         let agent = told.as_deref().or_else(|| text(header::USER_AGENT)).unwrap_or_default();
+        let mut addresses = carrier.addresses.clone();
+        self.address.into_iter().for_each(|address| addresses.add(address));
         let is_type = TYPES.contains(&self.name.as_str());
         Ok(Hit {
             received_at: carrier.received_at,
             time: self.time,
             address: Some(self.address.unwrap_or(carrier.address)),
+            addresses,
+            opts_out: opts_out(&self.properties),
             user_agent: cut(agent, bounds::USER_AGENT).to_owned(),
             accept_language: text(header::ACCEPT_LANGUAGE).map(str::to_owned),
             is_relayed,
@@ -180,6 +189,16 @@ fn page(
         return Err(Problem::field(names.url, message));
     }
     Ok((url, path))
+}
+
+/// Whether the properties say that the visitor asks not to be tracked.
+fn opts_out(properties: &Map<String, Value>) -> bool {
+    ["dnt", "gpc"].into_iter().filter_map(|name| properties.get(name)).any(|value| match value {
+        Value::Bool(asks) => *asks,
+        Value::Number(number) => number.as_u64() == Some(1),
+        Value::String(text) => text == "1",
+        _ => false,
+    })
 }
 
 /// Takes a text out of the properties.

@@ -15,6 +15,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use super::wire::{Context, WireEvent, website_id};
 use super::{App, ClientAddress, cors};
 use crate::collect::Accepted;
+use crate::enrich::redact::Addresses;
 use crate::{bounds, telemetry};
 
 pub(super) fn routes(app: App) -> Router {
@@ -28,10 +29,12 @@ pub(super) fn routes(app: App) -> Router {
 }
 
 /// Stores one event. 202: it is durable and counts. 204: there is no such website (nothing is stored), or the event is
-/// a bot's or an excluded one (stored, flagged). Nobody outside can tell these apart.
+/// a bot's or an excluded one (stored, flagged), or of somebody who opted out where that is respected (nothing is stored).
+/// Nobody outside can tell these apart.
 async fn collect(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
+    addresses: Addresses,
     headers: HeaderMap,
     body: Result<Bounded<{ bounds::COLLECT_BODY }>, Problem>,
 ) -> Result<Response, Problem> {
@@ -51,10 +54,10 @@ async fn collect(
         telemetry::refused("tinytrail", "unknown_website");
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    let hit = event.into_hit(Context::of_request(website, app.clock.now(), address, &headers))?;
+    let hit = event.into_hit(Context::of_request(website, app.clock.now(), address, addresses, &headers))?;
     Ok(match app.collector.accept(hit).await? {
         Accepted::Counted => (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response(),
-        Accepted::Bot | Accepted::Excluded => StatusCode::NO_CONTENT.into_response(),
+        Accepted::Bot | Accepted::Excluded | Accepted::Dropped => StatusCode::NO_CONTENT.into_response(),
     })
 }
 

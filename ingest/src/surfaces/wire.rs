@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::bounds;
 use crate::enrich::attribute::cut;
+use crate::enrich::redact::Addresses;
 use crate::hit::{Hit, Sent, Utm};
 
 /// An event as TinyTrail's document writes it. Unknown fields are ignored, as its tracker of tomorrow may send more.
@@ -55,6 +56,8 @@ pub(super) struct Context {
     received_at: i64,
     time: i64,
     address: Option<IpAddr>,
+    addresses: Addresses,
+    opts_out: bool,
     user_agent: String,
     accept_language: Option<String>,
     sent: Option<Sent>,
@@ -73,12 +76,19 @@ fn sent(headers: &HeaderMap) -> Sent {
     }
 }
 
+/// Whether a browser asks not to be tracked: Do Not Track, or Global Privacy Control.
+fn opts_out(headers: &HeaderMap) -> bool {
+    let asks = |name| headers.get_all(name).iter().any(|value| value.as_bytes().trim_ascii() == b"1");
+    asks("dnt") || asks("sec-gpc")
+}
+
 impl Context {
     /// The context of a browser's request: everything comes from the connection and the headers.
     pub(super) fn of_request(
         website: Arc<Website>,
         received_at: i64,
         address: IpAddr,
+        addresses: Addresses,
         headers: &HeaderMap,
     ) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -87,6 +97,8 @@ impl Context {
             received_at,
             time: received_at,
             address: Some(address),
+            addresses,
+            opts_out: opts_out(headers),
             user_agent: cut(text(header::USER_AGENT).unwrap_or_default(), bounds::USER_AGENT).to_owned(),
             accept_language: text(header::ACCEPT_LANGUAGE).map(str::to_owned),
             sent: Some(sent(headers)),
@@ -194,6 +206,8 @@ impl Checked {
             received_at: context.received_at,
             time: context.time,
             address: context.address,
+            addresses: context.addresses,
+            opts_out: context.opts_out,
             user_agent: context.user_agent,
             accept_language: context.accept_language,
             is_relayed: false,
@@ -276,6 +290,9 @@ impl ImportLine {
             received_at: now,
             time: timestamp(trusted.timestamp, now)?,
             address,
+            addresses: address.into_iter().collect(),
+            // A visit of the past was counted or not when it was made.
+            opts_out: false,
             user_agent: cut(trusted.user_agent.as_deref().unwrap_or_default(), bounds::USER_AGENT).to_owned(),
             accept_language: None,
             sent: None,

@@ -292,7 +292,12 @@ pub(crate) struct Site<'h> {
     pub(crate) key: String,
 }
 
-impl Site<'_> {
+impl<'h> Site<'h> {
+    /// A website that a test made by itself.
+    pub(crate) fn of(house: &'h House, id: Uuid, key: String) -> Self {
+        Self { house, id, key }
+    }
+
     /// A page view.
     pub(crate) fn view(&self, path: &str) -> Value {
         json!({

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod addresses;
 mod bad_input;
 mod bitcain;
 mod collect;
@@ -16,6 +17,7 @@ mod house;
 mod import;
 mod lena;
 mod load;
+mod opt_out;
 mod salts;
 mod telemetry;
 mod tracker;

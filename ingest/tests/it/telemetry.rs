@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use directory::NewWebsite;
 use ingest::load::LoadConfig;
 use ingest::stream::Record;
 use ingest::telemetry;
@@ -36,6 +37,9 @@ async fn everything_that_happens_is_counted_and_nobody_is_told_of() {
     assert_eq!(house.send(&ann(), &site.view("/secret-path")).await, 202);
     assert_eq!(house.send(&bot, &site.view("/secret-path")).await, 204);
     assert_eq!(house.collect(&ann(), "{").send().await.unwrap().status(), 400);
+    let hearing = house.site_with(NewWebsite { respect_dnt: true, ..NewWebsite::default() }).await;
+    let asking = house.collect(&ann(), hearing.view("/secret-path").to_string()).header("dnt", "1");
+    assert_eq!(asking.send().await.unwrap().status(), 204);
     site.import_all(&[site.view("/secret-path"), site.view("/secret-path")]).await;
     site.import("no json\n").await;
     let nothing = Record { partition: 0, payload: Bytes::from_static(b"\xff") };
@@ -51,6 +55,7 @@ async fn everything_that_happens_is_counted_and_nobody_is_told_of() {
         r#"footfall_events_flagged_total{kind="bot",reason="Googlebot"} "#,
         r#"footfall_events_refused_total{surface="tinytrail",reason="invalid"} "#,
         r#"footfall_events_refused_total{surface="import",reason="invalid"} "#,
+        r#"footfall_events_dropped_total{reason="opted_out"} "#,
         "footfall_stream_appended_records_total ",
         "footfall_stream_appended_bytes_total ",
         "footfall_stream_append_seconds_bucket{le=",

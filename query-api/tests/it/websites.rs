@@ -52,6 +52,7 @@ async fn settings_come_back_as_they_were_given() {
         "content_groups": [{ "name": "Blog", "pattern": "/blog*" }, { "name": "Docs", "pattern": "/docs*" }],
         "excluded_ips": ["192.0.2.10", "2001:db8::/32"],
         "timezone": "Asia/Kolkata",
+        "respect_dnt": true,
         "colour": "unknown fields are not looked at"
     });
     let (status, made) = create(&house, &key, &body).await;
@@ -60,6 +61,8 @@ async fn settings_come_back_as_they_were_given() {
     assert_eq!(made["data"]["contentGroups"], body["content_groups"]);
     assert_eq!(made["data"]["excludedIps"], body["excluded_ips"]);
     assert_eq!(made["data"]["timezone"], "Asia/Kolkata");
+    assert_eq!(made["data"]["respectDnt"], true);
+    assert_eq!(list(&house, &key).await, [made["data"].clone()]);
 }
 
 #[tokio::test]
@@ -148,6 +151,8 @@ async fn what_is_wrong_with_a_body_is_told_by_field() {
         ("excluded_ips", with("excluded_ips", json!(["10.0.0.0/33"]))),
         ("timezone", with("timezone", json!("Mars/Olympus"))),
         ("timezone", with("timezone", json!(2))),
+        ("respect_dnt", with("respect_dnt", json!("yes"))),
+        ("respect_dnt", with("respect_dnt", json!(1))),
         ("account_id", with("account_id", json!("mine"))),
         ("account_id", with("account_id", json!(7))),
     ] {

@@ -158,6 +158,7 @@ async fn a_website_is_read_as_it_was_written() {
         timezone: "Asia/Kathmandu".into(),
         content_groups: vec![("Blog".into(), "/blog/*".into()), ("It's all".into(), "*".into())],
         excluded_ips: vec!["192.0.2.0/24".into(), "2001:db8::1".into()],
+        respect_dnt: true,
         created_at: utc(20_003, 4, 5) + 678,
         version: 3,
         is_deleted: true,
@@ -166,6 +167,7 @@ async fn a_website_is_read_as_it_was_written() {
         id: Uuid::new_v4(),
         content_groups: Vec::new(),
         excluded_ips: Vec::new(),
+        respect_dnt: false,
         is_deleted: false,
         ..website.clone()
     };

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod browser;
+mod canary;
 mod cli;
 mod conformance;
 mod docker;

@@ -30,6 +30,12 @@ impl Fields {
         self.text(name)?.ok_or_else(|| Problem::field(name, format!("{name} is required.")))
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&self, name: &'static str) -> Result<Option<bool>, Problem> {
+        let wrong = || Problem::field(name, format!("{name} must be true or false."));
+        self.get(name).map(|value| value.as_bool().ok_or_else(wrong)).transpose()
+    }
+
     /// A UUID.
     pub(super) fn uuid(&self, name: &'static str) -> Result<Option<Uuid>, Problem> {
         let parse = |text: String| {

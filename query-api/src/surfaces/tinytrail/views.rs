@@ -163,6 +163,9 @@ pub(super) struct WebsiteView<'a> {
     timezone: &'static str,
     content_groups: Vec<ContentGroupView<'a>>,
     excluded_ips: &'a [String],
+    /// Shown where it is set: a website without it looks as published.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    respect_dnt: bool,
     created_at: String,
 }
 
@@ -178,6 +181,7 @@ impl<'a> From<&'a Website> for WebsiteView<'a> {
                 .map(|group| ContentGroupView { name: &group.name, pattern: group.pattern.as_str() })
                 .collect(),
             excluded_ips: website.excluded_ips.texts(),
+            respect_dnt: website.respect_dnt,
             created_at: instant(website.created_at),
         }
     }

@@ -39,6 +39,7 @@ pub(super) async fn create(
         domain: fields.required_text("domain")?,
         content_groups: fields.pairs("content_groups", ["name", "pattern"])?.unwrap_or_default(),
         excluded_ips: fields.texts("excluded_ips")?.unwrap_or_default(),
+        respect_dnt: fields.boolean("respect_dnt")?.unwrap_or_default(),
         timezone: fields.text("timezone")?,
     };
     let website = api.directory.add_website(new).await?;

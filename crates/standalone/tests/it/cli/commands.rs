@@ -1,5 +1,7 @@
 //! The commands beside `serve`: their help, their answers, and what they say to somebody who is lost.
 
+use reqwest::Method;
+
 use super::process::{ADMIN_KEY, Folder};
 
 /// Where nothing listens.
@@ -85,6 +87,14 @@ async fn websites_are_added_and_listed_and_mistakes_are_explained() {
     let line = listed.lines().find(|line| line.starts_with(id)).unwrap_or_else(|| panic!("{listed}"));
     assert!(line.contains("shop.example") && line.ends_with("Europe/Helsinki"), "{line}");
     assert_eq!(listed.lines().count(), 2, "and the one of the first start: {listed}");
+
+    run(&["website", "add", "quiet.example", "--respect-dnt"], ADMIN_KEY).succeeded();
+    let (_, websites) = server.ask(ADMIN_KEY, Method::GET, "/api/v1/websites", None).await;
+    let respects = |domain: &str| {
+        let website = websites["data"].as_array().unwrap().iter().find(|website| website["domain"] == domain);
+        website.unwrap()["respectDnt"] == true
+    };
+    assert!(respects("quiet.example") && !respects("shop.example"), "{websites}");
 
     run(&["website", "add", "shop.example"], ADMIN_KEY).assert_failed_with(&["already has a website"]);
     run(&["website", "add", "not a domain"], ADMIN_KEY).assert_failed_with(&["domain"]);
