@@ -18,5 +18,6 @@ pub mod stats;
 pub mod stream;
 pub mod surfaces;
 pub mod telemetry;
+pub mod upkeep;
 
 pub use collect::Collector;

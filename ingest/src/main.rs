@@ -12,7 +12,7 @@ use ingest::config::{self, CollectConfig, StreamConfig};
 use ingest::dead_letters::Which;
 use ingest::load::{self, LoadConfig};
 use ingest::stream::Stream;
-use ingest::{dead_letters, surfaces, telemetry};
+use ingest::{dead_letters, surfaces, telemetry, upkeep};
 use schema::migrate;
 use schema::store::StoreUrl;
 use service::config::{ConfigError, read, require};
@@ -142,6 +142,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
         tokio::spawn(telemetry::watch_lag(Arc::clone(&stream), stop.clone()));
     }
     let loading = (role != Role::Collect).then(|| {
+        tokio::spawn(upkeep::tend(config.store.clone(), stop.clone()));
         let (client, clock) = (config.store.client(), clock.clone());
         tokio::spawn(load::run(Arc::clone(&stream), client, LoadConfig::default(), clock, stop.clone()))
     });

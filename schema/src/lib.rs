@@ -6,8 +6,10 @@
 //! * [`rollup`]: the sums that make reports fast, and their changes on a live system,
 //! * [`maintain`]: verifying, building and making again while events come in,
 //! * [`epochs`]: how such changes are kept apart from the loading,
+//! * [`command`]: the operator's commands,
 //! * [`store`]: how to reach ClickHouse.
 
+pub mod command;
 pub mod epochs;
 pub mod event;
 pub mod maintain;

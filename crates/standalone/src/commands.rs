@@ -4,20 +4,11 @@ use std::path::Path;
 
 use clap::Subcommand;
 use reqwest::Method;
-use schema::migrate;
+use schema::command::{self, MigrateCommand};
 use serde_json::{Value, json};
 
 use crate::remote::{Remote, RemoteArgs, RemoteWebsite};
 use crate::serve;
-
-/// What to do with the schema.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum MigrateCommand {
-    /// Run what has not run yet.
-    Up,
-    /// List every migration and its state.
-    Status,
-}
 
 /// What to do with websites.
 #[derive(Debug, Subcommand)]
@@ -40,17 +31,7 @@ pub enum WebsiteCommand {
 /// `footfall migrate`: on `FOOTFALL_CLICKHOUSE_URL`, else on the embedded ClickHouse of the data folder.
 pub async fn migrate(command: MigrateCommand, data: &Path) -> anyhow::Result<()> {
     let (store, engine) = serve::store(data).await?;
-    let outcome = match command {
-        MigrateCommand::Up => migrate::up(&store).await.map(|ran| match ran.len() {
-            0 => println!("The database is up to date."),
-            count => println!("{count} migrations were applied: {}.", ran.join(", ")),
-        }),
-        MigrateCommand::Status => migrate::status(&store).await.map(|states| {
-            for (name, state) in states {
-                println!("{name:<28} {}", state.as_str());
-            }
-        }),
-    };
+    let outcome = command::run(command, &store).await;
     if let Some(engine) = engine {
         engine.stop().await?;
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use standalone::commands::{self, MigrateCommand, WebsiteCommand};
+use schema::command::MigrateCommand;
+use standalone::commands::{self, WebsiteCommand};
 use standalone::import::{self, ImportArgs};
 use standalone::remote::RemoteArgs;
 use standalone::serve::{self, ServeArgs};

@@ -80,6 +80,7 @@ async fn the_published_example_is_accepted_and_stored_with_all_that_is_known_of_
         event_id: Uuid::nil(),
         stream: house.stream.id().to_owned(),
         kafka_offset: 0,
+        epoch: 0,
         // Hashes, and what follows from them.
         visitor_id: row.visitor_id,
         session_id: row.session_id,

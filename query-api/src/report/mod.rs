@@ -15,9 +15,12 @@ pub mod dimension;
 pub mod metric;
 pub mod period;
 pub mod plan;
+mod ready;
 pub mod scope;
 pub mod sql;
 pub mod totals;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
@@ -25,6 +28,8 @@ use schema::store::StoreUrl;
 use service::Clock;
 use thiserror::Error;
 use uuid::Uuid;
+
+use ready::Ready;
 
 pub use breakdown::{Breakdown, Page};
 pub use dimension::Dimension;
@@ -62,12 +67,18 @@ pub struct Reports {
     reader: sql::Reader,
     clock: Clock,
     prefer: Prefer,
+    ready: Arc<Ready>,
 }
 
 impl Reports {
     /// Reports from a store. The clock says what "today" is.
     pub fn new(store: &StoreUrl, clock: Clock) -> Self {
-        Self { reader: sql::Reader::new(store, sql::Limits::default()), clock, prefer: Prefer::Auto }
+        Self {
+            reader: sql::Reader::new(store, sql::Limits::default()),
+            clock,
+            prefer: Prefer::Auto,
+            ready: Arc::new(Ready::new(store)),
+        }
     }
 
     /// The same reports under other limits per query.
@@ -82,6 +93,14 @@ impl Reports {
     pub fn prefer(mut self, prefer: Prefer) -> Self {
         self.prefer = prefer;
         self
+    }
+
+    /// The smallest table that answers exactly, if it is whole; else the events.
+    async fn source(&self, smallest: Source) -> Source {
+        match smallest.rollup() {
+            Some(rollup) if !self.ready.has(rollup).await => smallest.of_events(),
+            _ => smallest,
+        }
     }
 
     /// The calendar day that it is now in a website's zone.
@@ -104,7 +123,11 @@ impl Reports {
 
     /// The day of a website's first counted event, a bot's or not; `None` when it has none.
     async fn first_day(&self, site: Uuid) -> Result<Option<NaiveDate>, ReportError> {
-        let query = sql::Sql::file(include_str!("first_day.sql")).ask(&self.reader).param("site", site);
+        let text = match self.source(Source::SiteTotals).await {
+            Source::SiteTotals => include_str!("first_day.sql"),
+            Source::Events | Source::PartOfEvents => include_str!("first_day_of_events.sql"),
+        };
+        let query = sql::Sql::file(text).ask(&self.reader).param("site", site);
         let days: Option<u16> = sql::one(query).await?;
         Ok(days.map(|days| period::day_from_epoch(i64::from(days))))
     }

@@ -21,6 +21,22 @@ impl Source {
             Self::Events | Self::PartOfEvents => "events",
         }
     }
+
+    /// The rollup that it is, if it is one.
+    pub(crate) const fn rollup(self) -> Option<&'static str> {
+        match self {
+            Self::SiteTotals => Some("site_totals"),
+            Self::Events | Self::PartOfEvents => None,
+        }
+    }
+
+    /// The events that a rollup sums up.
+    pub(crate) const fn of_events(self) -> Self {
+        match self {
+            Self::SiteTotals | Self::Events => Self::Events,
+            Self::PartOfEvents => Self::PartOfEvents,
+        }
+    }
 }
 
 /// Which tables may be asked. Both ways give equal numbers, and tests say so.

@@ -21,7 +21,7 @@ impl Reports {
         scope: &Scope,
         metrics: &'static [Metric],
     ) -> Result<Answer<Counts>, ReportError> {
-        let source = plan::totals(scope, self.prefer);
+        let source = self.source(plan::totals(scope, self.prefer)).await;
         let text = match source {
             Source::SiteTotals => Sql::file(include_str!("totals_rollup.sql")),
             Source::Events | Source::PartOfEvents => Sql::file(include_str!("totals.sql"))

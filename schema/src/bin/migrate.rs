@@ -1,11 +1,11 @@
-//! `migrate`: brings a database up to date, or says how it stands.
+//! `migrate`: brings a database up to date, verifies it, makes rollups again, or says how it stands.
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use schema::migrate;
+use clap::Parser;
+use schema::command::{self, MigrateCommand};
 use schema::store::StoreUrl;
 
-/// Brings Footfall's tables and rollups up to date.
+/// Brings Footfall's tables and rollups up to date, verifies them and makes them again.
 #[derive(Parser)]
 #[command(name = "migrate", version)]
 struct Args {
@@ -14,15 +14,7 @@ struct Args {
     // Parsed later: a refusal of clap's would show the password.
     clickhouse_url: Option<String>,
     #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs what has not run yet.
-    Up,
-    /// Lists every migration and its state.
-    Status,
+    command: MigrateCommand,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,19 +28,5 @@ async fn main() -> anyhow::Result<()> {
         .filter(|url| !url.is_empty())
         .context("say where ClickHouse is: --clickhouse-url or FOOTFALL_CLICKHOUSE_URL")?;
     let store = StoreUrl::parse(&url).context("the URL of ClickHouse cannot be read")?;
-    match args.command {
-        Command::Up => {
-            let ran = migrate::up(&store).await?;
-            match ran.len() {
-                0 => println!("The database is up to date."),
-                count => println!("{count} migrations were applied: {}.", ran.join(", ")),
-            }
-        }
-        Command::Status => {
-            for (name, state) in migrate::status(&store).await? {
-                println!("{name:<28} {}", state.as_str());
-            }
-        }
-    }
-    Ok(())
+    Ok(command::run(args.command, &store).await?)
 }

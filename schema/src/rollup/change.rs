@@ -155,10 +155,13 @@ async fn mend(client: &Client, rollup: &Rollup, there: &[RollupTable]) -> Result
 
 /// The names of what a table should have beside it and has not.
 pub async fn missing(client: &Client, table: &RollupTable) -> Result<Vec<String>, clickhouse::error::Error> {
-    let wanted = [table.name.clone(), table.view(), table.rollup.clone()];
+    let mut wanted = vec![table.name.clone(), table.view()];
+    if table.state == State::Current {
+        wanted.push(table.rollup.clone());
+    }
     let there = client
         .query(include_str!("there.sql"))
-        .param("names", wanted.to_vec())
+        .param("names", &wanted)
         .fetch_all::<String>()
         .await?;
     Ok(wanted.into_iter().filter(|name| !there.contains(name)).collect())

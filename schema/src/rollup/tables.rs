@@ -92,6 +92,23 @@ pub async fn all(client: &Client) -> Result<Vec<RollupTable>, clickhouse::error:
     Ok(rows.into_iter().filter_map(table).collect())
 }
 
+/// The names of those rollups whose current table is of this release's file: the others are being built, and only the
+/// events can be asked.
+pub async fn usable(
+    client: &Client,
+    rollups: &'static [Rollup],
+) -> Result<Vec<&'static str>, clickhouse::error::Error> {
+    let tables = all(client).await?;
+    let is_current = |rollup: &&Rollup| {
+        tables.iter().any(|table| {
+            table.rollup == rollup.name
+                && table.state == State::Current
+                && table.checksum == rollup.checksum()
+        })
+    };
+    Ok(rollups.iter().filter(is_current).map(|rollup| rollup.name).collect())
+}
+
 /// Writes down how a table stands; `None`: it is dropped.
 pub(crate) async fn record(
     client: &Client,
