@@ -15,6 +15,13 @@ use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use uuid::Uuid;
 
+#[path = "sessions/people.rs"]
+mod people;
+#[path = "sessions/reference.rs"]
+mod reference;
+#[path = "sessions/zones.rs"]
+mod zones;
+
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A site in UTC; a person is a small number, whose hash changes with the day.
