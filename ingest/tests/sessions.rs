@@ -126,6 +126,19 @@ fn a_late_event_joins_its_session_and_the_exit_stays() {
 }
 
 #[test]
+fn of_two_sessions_the_one_that_began_later_is_followed_whichever_was_booked_first() {
+    let website = Uuid::new_v4();
+    let at = |minutes: i64| 100 * DAY_MS + (12 * 60 + minutes) * 60_000;
+    let view = |minutes| event(website, 1, at(minutes), PAGE_VIEW, "/");
+    for order in [[40, 0], [0, 40]] {
+        let events = [view(order[0]), view(order[1]), view(20), view(45)];
+        let rows = apply(&mut Sessioniser::default(), &events, 0);
+        let of = |minutes| rows.iter().find(|row| row.time == at(minutes)).unwrap().session_id;
+        assert_eq!((of(20) == of(0), of(45) == of(40)), (true, true), "{order:?}");
+    }
+}
+
+#[test]
 fn a_repeated_event_id_is_dropped() {
     let mut first = event(Uuid::new_v4(), 1, 100 * DAY_MS, PAGE_VIEW, "/");
     first.event_id = Some(Uuid::from_u128(7).into());

@@ -232,17 +232,21 @@ impl Sessioniser {
         sessions.last_mut()
     }
 
-    /// Which of somebody's sessions of a day the instant belongs to: the one it follows within the gap, else the one
-    /// that it precedes within the gap.
+    /// Which of somebody's sessions of a day the instant belongs to: the latest one that it follows within the gap, else
+    /// the earliest one that it precedes within the gap.
     fn position(&self, key: DayKey, somebody: Somebody, time: i64) -> Option<usize> {
         let sessions = self.days.get(&key)?.sessions.get(&somebody)?;
-        let near = |session: &Session| {
-            time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
+        // Told apart by their times, not by their order, which is another one when the day was recalled.
+        let near = || {
+            sessions.iter().enumerate().filter(|(_, session)| {
+                time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
+            })
         };
-        sessions
-            .iter()
-            .rposition(|session| near(session) && time >= session.first)
-            .or_else(|| sessions.iter().position(near))
+        near()
+            .filter(|(_, session)| time >= session.first)
+            .max_by_key(|(_, session)| (session.first, session.last, session.id))
+            .or_else(|| near().min_by_key(|(_, session)| (session.first, session.last, session.id)))
+            .map(|(at, _)| at)
     }
 
     /// Moves a session that yesterday's events left open to today's key, when the event continues it.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use futures::future::join_all;
+use futures::StreamExt as _;
 use ingest::load::insert::insert_events;
 use ingest::load::recall::{Before, recall};
 use ingest::load::sessionise::{Day, Place, Sessioniser};
@@ -33,8 +33,9 @@ impl Delivery {
             })
             .collect();
         arriving.sort_unstable();
-        let mut ends: Vec<_> =
-            (0..=cuts.len()).map(|batch| arriving.iter().filter(|(in_batch, ..)| *in_batch <= batch).count()).collect();
+        let mut ends: Vec<_> = (0..=cuts.len())
+            .map(|batch| arriving.iter().filter(|(in_batch, ..)| *in_batch <= batch).count())
+            .collect();
         ends.dedup();
         Self { seen: arriving.into_iter().map(|(.., at)| seen[at].clone()).collect(), ends }
     }
@@ -110,7 +111,7 @@ fn batches_in_any_inner_order_add_up_to_the_definitions_at_every_midnight_and_cl
 
 #[test]
 fn events_that_come_late_join_the_sessions_that_they_lie_in_or_next_to() {
-    check(256, true, |delivery| {
+    check(384, true, |delivery| {
         let rows = delivery.rows().concat();
         assert_laws(&rows);
         let sessions = by_rule(&delivery.seen, &delivery.booked());
@@ -136,9 +137,10 @@ async fn a_loader_that_restarts_before_every_batch_makes_the_same_rows() {
     let client = super::client().await;
     let world = World::new(client.clone());
     let mut runner = TestRunner::deterministic();
-    let scenes: Vec<_> =
-        (0..16).map(|_| scenes().new_tree(&mut runner).unwrap().current()).collect();
-    join_all(scenes.iter().map(|scene| restart(&client, &world, scene))).await;
+    let scenes: Vec<_> = (0..16).map(|_| scenes().new_tree(&mut runner).unwrap().current()).collect();
+    // A few at a time: the store takes a hundred queries at once.
+    let restarts = scenes.iter().map(|scene| restart(&client, &world, scene));
+    futures::stream::iter(restarts).buffer_unordered(8).collect::<()>().await;
 }
 
 /// Makes every batch from nothing but the rows of those before it, and the batches of one who remembers all.
