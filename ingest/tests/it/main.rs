@@ -16,6 +16,8 @@ mod house;
 mod import;
 mod lena;
 mod load;
+mod refusals;
 mod salts;
+mod settings;
 mod telemetry;
 mod tracker;
