@@ -44,7 +44,7 @@ impl Dialect for TinyTrail {
 }
 
 /// The answer for a path that is no route: in the words of the surface that it would belong to, TinyTrail's for all others.
-pub async fn unknown_route(uri: Uri) -> Response {
+pub fn unknown_route(uri: &Uri) -> Response {
     let problem = Problem::NotFound("Route");
     let below = |base: &str| {
         uri.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -199,9 +199,8 @@ impl Remote {
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, RemoteError> {
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| match error.is_timeout() {
-            true => self.unreachable(&error),
-            false => RemoteError::BrokeOff(error),
+        let body = response.bytes().await.map_err(|error| {
+            if error.is_timeout() { self.unreachable(&error) } else { RemoteError::BrokeOff(error) }
         })?;
         if status == StatusCode::UNAUTHORIZED {
             return Err(RemoteError::Unauthorized);

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use clickhouse::Client;
 use directory::Directory;
+use http::Uri;
 use http::request::Parts;
 use service::client_address::TrustedProxies;
 use service::dialect::unknown_route;
@@ -82,7 +83,7 @@ fn store_check(app: &App) -> service::health::Check {
 /// that is no route.
 pub fn alone(app: App) -> Router {
     let health = health(&app);
-    router(app).merge(health).fallback(unknown_route)
+    router(app).merge(health).fallback(async |uri: Uri| unknown_route(&uri))
 }
 
 /// The client's address, behind the proxies that are trusted.

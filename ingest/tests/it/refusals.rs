@@ -112,7 +112,7 @@ impl Form {
     }
 
     /// The codes of one problem in the three forms.
-    fn code<'a>(self, codes: [&'a str; 2]) -> &'a str {
+    fn code(self, codes: [&str; 2]) -> &str {
         match self {
             TINYTRAIL => codes[0],
             LENA => codes[1],

@@ -6,7 +6,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use directory::Caller;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Uri, header};
 use service::dialect::{TinyTrail, unknown_route};
 use service::{Problem, problem};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -21,7 +21,7 @@ pub(super) fn router(api: Api) -> Router {
         .route("/api/v1/reports/summary", get(reports::summary))
         .route("/api/v1/reports/pages", get(reports::pages))
         .route_layer(from_fn_with_state(api.clone(), protect))
-        .fallback(unknown_route)
+        .fallback(async |uri: Uri| unknown_route(&uri))
         // The key is in a header that caches do not know to be one.
         .layer(SetResponseHeaderLayer::overriding(
             header::CACHE_CONTROL,
