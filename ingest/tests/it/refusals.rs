@@ -328,6 +328,7 @@ async fn while_the_store_is_away_everybody_is_told_when_to_come_back() {
 
 #[tokio::test]
 async fn a_fault_of_ours_is_told_without_its_cause() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let fault = || Router::new().route("/", get(async || Problem::internal("the secret cause")));
     for (form, router) in [
         (TINYTRAIL, fault().layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))),
