@@ -37,12 +37,10 @@ impl StreamConfig {
     /// Reads the environment; the journal lies in `data`.
     pub fn from_env(data: &std::path::Path) -> Result<Self, ConfigError> {
         const PARTITIONS: &str = "FOOTFALL_PARTITIONS";
-        let partitions = config::read(PARTITIONS)?.unwrap_or(4);
+        const EXPECTED: &str = "a number from 1 to 1024";
+        let partitions = config::read_as(PARTITIONS, EXPECTED)?.unwrap_or(4);
         if !(1..=1024).contains(&partitions) {
-            return Err(ConfigError {
-                name: PARTITIONS,
-                reason: "expected a number from 1 to 1024".to_owned(),
-            });
+            return Err(ConfigError { name: PARTITIONS, reason: format!("expected {EXPECTED}") });
         }
         Ok(Self { kafka: config::read("FOOTFALL_KAFKA")?, partitions, journal: data.join("journal") })
     }
@@ -52,7 +50,7 @@ impl StreamConfig {
         Ok(match &self.kafka {
             Some(brokers) => Kafka::open(KafkaOptions::new(brokers, self.partitions))
                 .await
-                .context("Kafka could not be opened")?,
+                .context("FOOTFALL_KAFKA: Kafka could not be opened")?,
             None => {
                 let options = JournalOptions::new(&self.journal, self.partitions);
                 let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;

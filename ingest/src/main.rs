@@ -1,6 +1,6 @@
 //! `ingest`: the way in. `collect` takes events over HTTP, `load` brings them into ClickHouse, `all` does both.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -98,8 +98,8 @@ impl Config {
             store: require("FOOTFALL_CLICKHOUSE_URL")?,
             stream: StreamConfig::from_env(&data)?,
             collect: CollectConfig::from_env()?,
-            listen: read("FOOTFALL_LISTEN")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            port: read("FOOTFALL_PORT")?.unwrap_or(8000),
+            listen: service::config::listen()?,
+            port: service::config::port()?,
         })
     }
 }

@@ -15,6 +15,13 @@ use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use uuid::Uuid;
 
+#[path = "sessions/people.rs"]
+mod people;
+#[path = "sessions/reference.rs"]
+mod reference;
+#[path = "sessions/zones.rs"]
+mod zones;
+
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A site in UTC; a person is a small number, whose hash changes with the day.
@@ -116,6 +123,19 @@ fn a_late_event_joins_its_session_and_the_exit_stays() {
     assert_eq!(sum(|row| row.visits.into()), 2);
     assert_eq!(sum(|row| row.duration_ms), 15 * 60_000 + 5 * 60_000);
     assert_eq!(rows[2].prev_path, "/late", "the exit does not move to a page that was seen earlier");
+}
+
+#[test]
+fn of_two_sessions_the_one_that_began_later_is_followed_whichever_was_booked_first() {
+    let website = Uuid::new_v4();
+    let at = |minutes: i64| 100 * DAY_MS + (12 * 60 + minutes) * 60_000;
+    let view = |minutes| event(website, 1, at(minutes), PAGE_VIEW, "/");
+    for order in [[40, 0], [0, 40]] {
+        let events = [view(order[0]), view(order[1]), view(20), view(45)];
+        let rows = apply(&mut Sessioniser::default(), &events, 0);
+        let of = |minutes| rows.iter().find(|row| row.time == at(minutes)).unwrap().session_id;
+        assert_eq!((of(20) == of(0), of(45) == of(40)), (true, true), "{order:?}");
+    }
 }
 
 #[test]

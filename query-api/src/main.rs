@@ -1,6 +1,6 @@
 //! `query-api`: the way out, as a process of its own.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ impl Config {
             store: config::require("FOOTFALL_CLICKHOUSE_URL")?,
             master_key: config::require("FOOTFALL_MASTER_KEY")?,
             admin_key: config::read(directory::ADMIN_KEY_VARIABLE)?,
-            listen: config::read("FOOTFALL_LISTEN")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            port: config::read("FOOTFALL_PORT")?.unwrap_or(8000),
+            listen: config::listen()?,
+            port: config::port()?,
             api_limit: config::read("FOOTFALL_API_LIMIT")?.unwrap_or(query_api::API_LIMIT),
         })
     }

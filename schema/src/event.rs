@@ -72,6 +72,12 @@ impl Event {
         if self.person == 0 { self.visitor_id } else { self.person }
     }
 
+    /// The day that `previous_person` is of: in all zones the day before, but where the date line was moved over a place.
+    pub fn day_before(&self) -> i32 {
+        // Never a later one, whatever the record says: days are followed from one to the next.
+        if self.previous_day == 0 { self.day - 1 } else { self.previous_day.min(self.day - 1) }
+    }
+
     /// True when it is a view of a page.
     pub fn is_page_view(&self) -> bool {
         self.event_type == PAGE_VIEW

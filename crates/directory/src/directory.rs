@@ -32,7 +32,9 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Loads the first snapshot. The tables must be there ([`schema::migrate::up`]).
+    /// Loads the first snapshot. The tables must be there ([`schema::migrate::up`]), and what they hold must have been
+    /// sealed under this master key: with another one nothing would fit, keys' copies and salts, and nobody could tell
+    /// visitors apart any more.
     pub async fn open(
         store: &StoreUrl,
         master: &MasterKey,
@@ -49,7 +51,19 @@ impl Directory {
             confirmed: ArcSwap::from_pointee(Instant::now()),
         };
         directory.refresh().await?;
+        directory.refuse_other_master_key().await?;
         Ok(Arc::new(directory))
+    }
+
+    /// One copy that opens is enough: the others may be from a time when a wrong key was not refused.
+    async fn refuse_other_master_key(&self) -> Result<(), DirectoryError> {
+        let mut copies =
+            self.tables.users().await?.into_iter().filter(|row| !row.key_sealed.is_empty()).peekable();
+        if copies.peek().is_none() || copies.any(|row| self.sealer.open(&row.key_sealed, row.id).is_ok()) {
+            Ok(())
+        } else {
+            Err(DirectoryError::OtherMasterKey)
+        }
     }
 
     /// What was last read. It does not change; ask again for something newer.

@@ -33,6 +33,12 @@ pub enum DirectoryError {
     /// A key's stored copy does not open.
     #[error("the key's stored copy does not open; it was sealed under another master key")]
     Sealed,
+    /// No key's stored copy opens: this process was given another master key than those before it.
+    #[error(
+        "FOOTFALL_MASTER_KEY (or the master.key of the data folder) is not the key that this database was made with; \
+         start with that one"
+    )]
+    OtherMasterKey,
     /// The system gave no random bits.
     #[error("no random bits for a key")]
     Random(#[source] std::io::Error),

@@ -75,9 +75,22 @@ async fn a_key_can_be_shown_again_under_the_same_master_key_only() {
     let (user, key) = directory.add_user(new).await.unwrap();
     assert_eq!(directory.reveal_key(user.id, &user).await.unwrap(), key);
     assert_eq!(house.open().await.reveal_key(user.id, &user).await.unwrap(), key);
+}
 
-    let stranger = house.open_under(&MasterKey::generate().unwrap()).await;
-    assert!(matches!(stranger.reveal_key(user.id, &user).await, Err(DirectoryError::Sealed)));
+#[tokio::test]
+async fn another_master_key_than_the_databases_is_refused_by_the_settings_name() {
+    let house = House::alone().await;
+    let stranger = MasterKey::generate().unwrap();
+    // Nothing is sealed yet: any key will do.
+    house.try_open_under(&stranger).await.unwrap();
+    let directory = house.open().await;
+    directory.bootstrap_admin(None).await.unwrap();
+    for _ in 0..2 {
+        let refused = house.try_open_under(&stranger).await.unwrap_err();
+        assert!(matches!(refused, DirectoryError::OtherMasterKey));
+        assert!(refused.to_string().contains("FOOTFALL_MASTER_KEY"));
+        house.open().await;
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Settings from the environment. A failure names the variable.
 
 use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,6 +35,24 @@ where
             Err(ConfigError { name, reason: "it is not valid UTF-8".to_owned() })
         }
     }
+}
+
+/// The same, for values whose own words would not tell a person what is expected.
+pub fn read_as<T: FromStr>(name: &'static str, expected: &str) -> Result<Option<T>, ConfigError> {
+    read::<String>(name)?
+        .map(|text| text.parse().map_err(|_| ConfigError { name, reason: format!("expected {expected}") }))
+        .transpose()
+}
+
+/// `FOOTFALL_LISTEN`: the address to listen on; all of the machine's when it is not set.
+pub fn listen() -> Result<IpAddr, ConfigError> {
+    let listen = read_as("FOOTFALL_LISTEN", "an address such as 127.0.0.1 or ::")?;
+    Ok(listen.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+/// `FOOTFALL_PORT`: the port to listen on; 8000 when it is not set, any that is free for 0.
+pub fn port() -> Result<u16, ConfigError> {
+    Ok(read_as("FOOTFALL_PORT", "a number from 0 to 65535")?.unwrap_or(8000))
 }
 
 /// Reads a variable that must be set.

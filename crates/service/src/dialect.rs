@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde_json::json;
 
 use crate::problem::{Dialect, Problem};
@@ -40,6 +40,21 @@ impl Dialect for TinyTrail {
     fn write(&self, problem: &Problem) -> Response {
         let error = json!({ "code": Self::code(problem), "message": problem.to_string() });
         (problem.status(), Json(json!({ "status": "error", "error": error }))).into_response()
+    }
+}
+
+/// The answer for a path that is no route: in the words of the surface that it would belong to, TinyTrail's for all others.
+pub fn unknown_route(uri: &Uri) -> Response {
+    let problem = Problem::NotFound("Route");
+    let below = |base: &str| {
+        uri.path().strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if below("/v1") {
+        Lena.write(&problem)
+    } else if below("/api/v1/analytics") {
+        Bitcain.write(&problem)
+    } else {
+        TinyTrail.write(&problem)
     }
 }
 

@@ -65,7 +65,7 @@ impl Operator {
     /// Opens the port that `FOOTFALL_OPERATOR` names (`127.0.0.1:9100`), if it names one, and begins to count. Until
     /// [`Operator::watch`] is called the process is not ready; from `stop` on it is not ready again.
     pub async fn from_env(stop: &Stop) -> Result<Self, ConfigError> {
-        match config::read::<SocketAddr>(VARIABLE)? {
+        match config::read_as::<SocketAddr>(VARIABLE, "an address and a port such as 127.0.0.1:9100")? {
             None => Ok(Self::closed(stop)),
             Some(address) => Self::open(address, stop).await.map_err(|error| ConfigError {
                 name: VARIABLE,

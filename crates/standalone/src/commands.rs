@@ -1,10 +1,11 @@
-//! The small commands: `footfall migrate` and `footfall website`.
+//! The small commands: `footfall migrate`, `footfall website` and `footfall key`.
 
 use std::path::Path;
 
 use clap::Subcommand;
 use reqwest::Method;
 use schema::command::{self, MigrateCommand};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::remote::{Remote, RemoteArgs, RemoteWebsite};
@@ -61,5 +62,24 @@ pub async fn website(command: WebsiteCommand, remote: &RemoteArgs) -> anyhow::Re
             }
         }
     }
+    Ok(())
+}
+
+/// What the server says of a key that it has made.
+#[derive(Deserialize)]
+struct NewKey {
+    #[serde(rename = "apiKey")]
+    api_key: String,
+}
+
+/// `footfall key`: makes a key that is good for one website only and prints it, this once.
+pub async fn key(website: &str, label: &str, remote: &RemoteArgs) -> anyhow::Result<()> {
+    let remote = Remote::new(remote)?;
+    let website = remote.website(website).await?;
+    let path = format!("/api/v1/websites/{}/keys", website.id);
+    let made: NewKey = remote.ask(Method::POST, &path, Some(json!({ "email": label }))).await?;
+    // The key alone on standard output, so that a script can take it from there.
+    eprintln!("A key for {} only, shown this once:", website.domain);
+    println!("{}", made.api_key);
     Ok(())
 }

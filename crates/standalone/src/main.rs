@@ -36,6 +36,11 @@ enum Command {
     Migrate(MigrateArgs),
     /// Add or list websites of a running Footfall.
     Website(WebsiteArgs),
+    /// Make an API key that is good for one website of a running Footfall only, and show it once.
+    ///
+    /// For a server or an app that sends events (Lena's and bitcain's endpoints) or asks for reports of this website: the
+    /// key names the website by itself and opens no other. Needs the admin's key. The key goes to standard output.
+    Key(KeyArgs),
     /// The embedded ClickHouse's own process; `serve` starts it.
     #[command(hide = true, disable_help_flag = true)]
     Engine {
@@ -57,6 +62,18 @@ struct MigrateArgs {
 struct WebsiteArgs {
     #[command(subcommand)]
     command: WebsiteCommand,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+#[derive(Args)]
+struct KeyArgs {
+    /// The website's domain, such as example.com, or its id.
+    #[arg(long)]
+    website: String,
+    /// A note that says whose the key is.
+    #[arg(long, default_value = "")]
+    label: String,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -97,6 +114,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Website(args) => {
             commands::website(args.command, &args.remote).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Key(args) => {
+            commands::key(&args.website, &args.label, &args.remote).await.map(|()| ExitCode::SUCCESS)
         }
         Command::Engine { .. } => Ok(ExitCode::FAILURE),
     }

@@ -13,6 +13,11 @@ use thiserror::Error;
 use url::Url;
 use uuid::Uuid;
 
+/// How long a server may be silent. It answers a request of an import when every line of it is on disk, and one that waits
+/// for the loader after half a minute: a slow line, a slow disk and a busy machine together stay far below this, so that
+/// whoever is silent for longer hangs. It is no bound of the whole import, nor of an answer that keeps coming.
+const SILENCE: Duration = Duration::from_mins(5);
+
 /// Where the running server is, and who asks.
 #[derive(Debug, Args)]
 pub struct RemoteArgs {
@@ -39,6 +44,7 @@ pub struct Remote {
     server: String,
     key: HeaderValue,
     client: Client,
+    silence: Duration,
 }
 
 /// Why a running server did not do what it was asked.
@@ -53,6 +59,14 @@ pub enum RemoteError {
         server: String,
         /// What the connection said.
         cause: String,
+    },
+    /// It took the request and says nothing.
+    #[error("the Footfall at {server} has not answered for {} s", silence.as_secs())]
+    Silent {
+        /// Where it is.
+        server: String,
+        /// How long it was waited for.
+        silence: Duration,
     },
     /// It went away while it answered.
     #[error("the server's answer broke off")]
@@ -77,7 +91,7 @@ impl RemoteError {
     /// Whether the same request may do better later.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::BrokeOff(_) => true,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::BrokeOff(_) => true,
             Self::Refused { status, .. } => *status >= 500,
             Self::Unauthorized | Self::NotUnderstood(_) => false,
         }
@@ -92,6 +106,11 @@ struct Success<T> {
 impl Remote {
     /// The server that the arguments name.
     pub fn new(args: &RemoteArgs) -> anyhow::Result<Self> {
+        Self::patient(args, SILENCE)
+    }
+
+    /// The same, silent for at most so long.
+    pub(crate) fn patient(args: &RemoteArgs, silence: Duration) -> anyhow::Result<Self> {
         let key = args.key.as_deref().map(str::trim).filter(|key| !key.is_empty()).context(
             "an API key is needed: --key KEY or FOOTFALL_KEY (`footfall serve` prints the admin's at its first start)",
         )?;
@@ -105,8 +124,9 @@ impl Remote {
         if !is_url {
             bail!("--server (or FOOTFALL_SERVER) must be a URL like http://localhost:8000, not `{server}`");
         }
-        let client = Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { server, key, client })
+        let client =
+            Client::builder().connect_timeout(Duration::from_secs(5)).read_timeout(silence).build()?;
+        Ok(Self { server, key, client, silence })
     }
 
     /// Asks and reads the `data` of the answer.
@@ -124,7 +144,7 @@ impl Remote {
             request = request.json(&body);
         }
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        read(response).await
+        self.read(response).await
     }
 
     /// Sends NDJSON and reads the `data` of the answer. `Ok(Err(seconds))`: the server asks to try again later.
@@ -145,7 +165,7 @@ impl Remote {
                 response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             return Ok(Err(Duration::from_secs(seconds.unwrap_or(2))));
         }
-        read(response).await.map(Ok)
+        self.read(response).await.map(Ok)
     }
 
     /// All websites that the key may see.
@@ -170,24 +190,29 @@ impl Remote {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> RemoteError {
-        let cause = service::problem::chain(error);
-        RemoteError::Unreachable { server: self.server.clone(), cause }
+        let server = self.server.clone();
+        if error.is_timeout() && !error.is_connect() {
+            return RemoteError::Silent { server, silence: self.silence };
+        }
+        RemoteError::Unreachable { server, cause: service::problem::chain(error) }
     }
-}
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, RemoteError> {
-    let status = response.status();
-    let body = response.bytes().await.map_err(RemoteError::BrokeOff)?;
-    if status == StatusCode::UNAUTHORIZED {
-        return Err(RemoteError::Unauthorized);
+    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, RemoteError> {
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| {
+            if error.is_timeout() { self.unreachable(&error) } else { RemoteError::BrokeOff(error) }
+        })?;
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(RemoteError::Unauthorized);
+        }
+        if !status.is_success() {
+            let reason = serde_json::from_slice::<Value>(&body)
+                .ok()
+                .and_then(|answer| Some(answer.get("error")?.get("message")?.as_str()?.to_owned()))
+                .unwrap_or_else(|| "no reason given".to_owned());
+            return Err(RemoteError::Refused { status: status.as_u16(), reason });
+        }
+        let answer: Success<T> = serde_json::from_slice(&body).map_err(RemoteError::NotUnderstood)?;
+        Ok(answer.data)
     }
-    if !status.is_success() {
-        let reason = serde_json::from_slice::<Value>(&body)
-            .ok()
-            .and_then(|answer| Some(answer.get("error")?.get("message")?.as_str()?.to_owned()))
-            .unwrap_or_else(|| "no reason given".to_owned());
-        return Err(RemoteError::Refused { status: status.as_u16(), reason });
-    }
-    let answer: Success<T> = serde_json::from_slice(&body).map_err(RemoteError::NotUnderstood)?;
-    Ok(answer.data)
 }

@@ -1,6 +1,5 @@
 //! `footfall serve`: the house on one port, and what a newcomer needs to see.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,8 +27,13 @@ pub struct ServeArgs {
     #[arg(long, env = "FOOTFALL_DATA", default_value = "data")]
     pub data: PathBuf,
     /// The port of the tracker, the collector and the API.
-    #[arg(long, env = "FOOTFALL_PORT", default_value_t = 8000)]
+    #[arg(long, env = "FOOTFALL_PORT", default_value_t = 8000, value_parser = port, hide_env_values = true)]
     pub port: u16,
+}
+
+/// A port, or what is expected and where it may have come from.
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.trim().parse().map_err(|_| "expected a number from 0 to 65535 (--port or FOOTFALL_PORT)")
 }
 
 /// Serves until a signal comes.
@@ -37,8 +41,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     make_private_folder(&args.data)
         .with_context(|| format!("the data folder {} cannot be made", args.data.display()))?;
     // Taken first: a port that is in use should not cost the start of a database.
-    let listen =
-        service::config::read::<IpAddr>("FOOTFALL_LISTEN")?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let listen = service::config::listen()?;
     let listener = TcpListener::bind((listen, args.port))
         .await
         .with_context(|| format!("port {} cannot be listened on; choose another with --port", args.port))?;

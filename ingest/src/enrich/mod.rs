@@ -69,8 +69,8 @@ impl Enricher {
     /// Runs all steps.
     pub async fn enrich(&self, hit: Hit) -> Result<Enriched, NoEvent> {
         admit::admit(&hit).map_err(NoEvent::Dropped)?;
-        let (day, bridges) = local_day(hit.time, hit.website.timezone);
-        let pseudonym = self.pseudonymiser.pseudonym(&hit, day, bridges).await?;
+        let (day, previous_day) = local_day(hit.time, hit.website.timezone);
+        let pseudonym = self.pseudonymiser.pseudonym(&hit, day, previous_day).await?;
         let place = hit.address.map(|address| self.atlas.place(address)).unwrap_or_default();
         let attribution = attribute::attribute(&hit);
         let Recognised { agent, bot_reason } =
@@ -97,6 +97,7 @@ impl Enricher {
             identified: pseudonym.identified,
             person: 0,
             previous_person: pseudonym.previous.unwrap_or_default(),
+            previous_day: previous_day.filter(|previous| *previous != day - 1).unwrap_or_default(),
             referrer: attribution.referrer,
             channel: attribution.channel.to_owned(),
             utm_source: attribution.utm_source,
@@ -128,10 +129,13 @@ impl Enricher {
     }
 }
 
-/// The site-local day of an instant, and whether a session of the day before may reach to it.
-pub fn local_day(time: i64, zone: Tz) -> (i32, bool) {
-    let date = local_date(time, zone);
-    (days_since_epoch(date), local_date(time - SESSION_GAP_MS, zone) != date)
+/// The site-local day of an instant, and the day before it when a session of that one may reach to it. The day before is
+/// yesterday, but where a zone crossed the date line and left out a day. A clock that is set back over midnight leads to
+/// no earlier day: its sessions are not followed back.
+pub fn local_day(time: i64, zone: Tz) -> (i32, Option<i32>) {
+    let of = |time| days_since_epoch(local_date(time, zone));
+    let day = of(time);
+    (day, Some(of(time - SESSION_GAP_MS)).filter(|previous| *previous < day))
 }
 
 fn local_date(time: i64, zone: Tz) -> NaiveDate {
@@ -193,10 +197,25 @@ mod tests {
         let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
         let day = |text: &str| days_since_epoch(text.parse().unwrap());
         let kolkata = chrono_tz::Asia::Kolkata;
-        assert_eq!(local_day(at("2026-02-28T18:29:59.999Z"), kolkata), (day("2026-02-28"), false));
-        assert_eq!(local_day(at("2026-02-28T18:30:00.000Z"), kolkata), (day("2026-03-01"), true));
-        assert_eq!(local_day(at("2026-02-28T18:59:59.999Z"), kolkata), (day("2026-03-01"), true));
-        assert_eq!(local_day(at("2026-02-28T19:00:00.000Z"), kolkata), (day("2026-03-01"), false));
+        let (last, first) = (day("2026-02-28"), day("2026-03-01"));
+        assert_eq!(local_day(at("2026-02-28T18:29:59.999Z"), kolkata), (last, None));
+        assert_eq!(local_day(at("2026-02-28T18:30:00.000Z"), kolkata), (first, Some(last)));
+        assert_eq!(local_day(at("2026-02-28T18:59:59.999Z"), kolkata), (first, Some(last)));
+        assert_eq!(local_day(at("2026-02-28T19:00:00.000Z"), kolkata), (first, None));
+    }
+
+    #[test]
+    fn the_day_before_is_the_one_that_was_lived_there() {
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
+        let day = |text: &str| days_since_epoch(text.parse().unwrap());
+        // Samoa went from the 29th to the 31st.
+        let apia = chrono_tz::Pacific::Apia;
+        assert_eq!(local_day(at("2011-12-30T09:59:59.999Z"), apia), (day("2011-12-29"), None));
+        assert_eq!(local_day(at("2011-12-30T10:00:00Z"), apia), (day("2011-12-31"), Some(day("2011-12-29"))));
+        // Newfoundland set its clocks back by an hour one minute after midnight.
+        let st_johns = chrono_tz::America::St_Johns;
+        assert_eq!(local_day(at("2009-11-01T02:30:30Z"), st_johns).0, day("2009-11-01"));
+        assert_eq!(local_day(at("2009-11-01T02:45:00Z"), st_johns), (day("2009-10-31"), None));
     }
 
     #[test]

@@ -50,8 +50,14 @@ impl Pseudonymiser {
         }
     }
 
-    /// The pseudonym of a hit's person on a site-local day. `bridges`: a session of the day before may reach to it.
-    pub async fn pseudonym(&self, hit: &Hit, day: i32, bridges: bool) -> Result<Pseudonym, SaltError> {
+    /// The pseudonym of a hit's person on a site-local day. `previous`: the day before, if a session of it may reach to
+    /// the hit.
+    pub async fn pseudonym(
+        &self,
+        hit: &Hit,
+        day: i32,
+        previous: Option<i32>,
+    ) -> Result<Pseudonym, SaltError> {
         let website = hit.website.id.as_bytes().as_slice();
         if let Some(user) = hit.user_id.as_deref().filter(|user| !user.is_empty()) {
             let parts = [website, user.as_bytes()];
@@ -59,7 +65,7 @@ impl Pseudonymiser {
             return Ok(Pseudonym {
                 visitor,
                 identified: true,
-                previous: bridges.then_some(visitor),
+                previous: previous.map(|_| visitor),
                 partition: self.partition(&parts),
             });
         }
@@ -70,8 +76,10 @@ impl Pseudonymiser {
             None => [address.as_slice(), hit.user_agent.as_bytes(), website],
         };
         let visitor = identifier(self.salts.of(day).await?.bytes(), &parts);
-        let previous =
-            if bridges { Some(identifier(self.salts.of(day - 1).await?.bytes(), &parts)) } else { None };
+        let previous = match previous {
+            Some(day) => Some(identifier(self.salts.of(day).await?.bytes(), &parts)),
+            None => None,
+        };
         Ok(Pseudonym { visitor, identified: false, previous, partition: self.partition(&parts) })
     }
 

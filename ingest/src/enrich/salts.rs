@@ -177,19 +177,27 @@ impl Salts {
     /// store that is away over midnight stops nobody.
     pub async fn tend(self: Arc<Self>, stop: Stop) {
         loop {
-            let today = (self.clock.now() / DAY_MS) as i32;
-            for day in today - 1..=today + 1 {
-                if let Err(error) = self.of(day).await {
-                    tracing::warn!(error = %service::problem::chain(&error), "A day's salt could not be prepared.");
-                }
-            }
-            if let Err(error) = self.destroy_old().await {
-                tracing::warn!(%error, "Old salts could not be destroyed; it is tried again.");
+            // Wherever it is cut off it does no harm: a claim that nobody ends lapses, and what is old is destroyed next time.
+            tokio::select! {
+                () = self.tend_once() => {}
+                () = stop.cancelled() => return,
             }
             tokio::select! {
                 () = tokio::time::sleep(TEND_EVERY) => {}
                 () = stop.cancelled() => return,
             }
+        }
+    }
+
+    async fn tend_once(&self) {
+        let today = (self.clock.now() / DAY_MS) as i32;
+        for day in today - 1..=today + 1 {
+            if let Err(error) = self.of(day).await {
+                tracing::warn!(error = %service::problem::chain(&error), "A day's salt could not be prepared.");
+            }
+        }
+        if let Err(error) = self.destroy_old().await {
+            tracing::warn!(%error, "Old salts could not be destroyed; it is tried again.");
         }
     }
 

@@ -56,6 +56,7 @@ struct SessionRow {
     last_view_time: i64,
     owner: u64,
     next_owner: u64,
+    next_day: u16,
     went_on: bool,
     bot: bool,
     referrer: String,
@@ -115,7 +116,8 @@ async fn recall_day(
     for row in sessions {
         let owner = Somebody { id: row.owner, is_bot: row.bot };
         if row.went_on {
-            day.moved.insert(owner, Somebody { id: row.next_owner, is_bot: row.bot });
+            let next = Somebody { id: row.next_owner, is_bot: row.bot };
+            day.moved.insert(owner, (i32::from(row.next_day), next));
         } else {
             day.sessions.entry(owner).or_default().push(row.into());
         }

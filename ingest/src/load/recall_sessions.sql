@@ -1,5 +1,5 @@
 -- The sessions that have events on a website's day, whole: a session may have begun on an earlier day, and may have
--- gone on to the next one.
+-- gone on to the next one, which is the second by the calendar where a zone left out a day.
 WITH of_day AS
 (
     SELECT session_id, min(session_day) AS since
@@ -21,8 +21,9 @@ SELECT
     argMaxIf(path, (time, kafka_offset), event_type = 'page_view')           AS last_view,
     maxIf(time, event_type = 'page_view')                                    AS last_view_time,
     anyIf(if(person = 0, visitor_id, person), e.day = toDate({day:UInt16}))            AS owner,
-    anyIf(if(person = 0, visitor_id, person), e.day = toDate({day:UInt16}) + 1)        AS next_owner,
-    countIf(e.day = toDate({day:UInt16}) + 1) > 0                                      AS went_on,
+    argMinIf(if(person = 0, visitor_id, person), e.day, e.day > toDate({day:UInt16}))  AS next_owner,
+    minIf(e.day, e.day > toDate({day:UInt16}))                                         AS next_day,
+    countIf(e.day > toDate({day:UInt16})) > 0                                          AS went_on,
     any(is_bot)                                                              AS bot,
     any(e.referrer)                                                          AS referrer,
     any(e.channel)                                                           AS channel,
@@ -41,7 +42,7 @@ SELECT
     any(e.language)                                                          AS language
 FROM events AS e
 WHERE website_id = {website:UUID}
-  AND day BETWEEN (SELECT min(since) FROM of_day) AND toDate({day:UInt16}) + 1
+  AND day BETWEEN (SELECT min(since) FROM of_day) AND toDate({day:UInt16}) + 2
   AND session_id IN (SELECT session_id FROM of_day)
   AND (stream != {stream:String} OR (kafka_partition = {partition:UInt16} AND kafka_offset < {before:UInt64}))
 GROUP BY session_id

@@ -76,8 +76,8 @@ pub struct Day {
     pub visitors: HashSet<Somebody>,
     /// Everybody's sessions, in the order in which they were made.
     pub sessions: HashMap<Somebody, Vec<Session>>,
-    /// Whose last session went on over midnight, and who they are on the next day.
-    pub moved: HashMap<Somebody, Somebody>,
+    /// Whose last session went on over midnight, the day on which it did, and who they are then.
+    pub moved: HashMap<Somebody, (i32, Somebody)>,
     /// The caller-given ids of the day's events; a repeat is dropped.
     pub event_ids: HashSet<u128>,
     /// Receipt time of the last event that used this day, for forgetting idle ones.
@@ -119,7 +119,7 @@ impl Sessioniser {
         if !self.days.contains_key(&today) {
             return Some(today);
         }
-        let yesterday = DayKey { day: today.day - 1, ..today };
+        let yesterday = DayKey { day: event.day_before(), ..today };
         // A live event that repeats one from before midnight is found in yesterday's ids.
         let repeatable = event.event_id.is_some() && event.received_ms - event.time_ms < LIVE_WITHIN_MS;
         if (event.previous_person != 0 || repeatable) && !self.days.contains_key(&yesterday) {
@@ -129,8 +129,7 @@ impl Sessioniser {
         let mut somebody = Somebody { id: event.person_key(), is_bot: event.is_bot() };
         let mut key = today;
         while let Some(next) = self.days.get(&key).and_then(|day| day.moved.get(&somebody)) {
-            key.day += 1;
-            somebody = *next;
+            (key.day, somebody) = *next;
             if !self.days.contains_key(&key) {
                 return Some(key);
             }
@@ -169,7 +168,7 @@ impl Sessioniser {
     /// Forgets days of a website and the days before them, from which sessions may have moved on.
     pub fn forget(&mut self, website_id: Uuid, days: &[u16]) {
         for day in days.iter().map(|day| i32::from(*day)) {
-            for day in [day - 1, day] {
+            for day in [day - 2, day - 1, day] {
                 self.days.remove(&DayKey { website_id, day });
             }
         }
@@ -191,7 +190,7 @@ impl Sessioniser {
         let received = event.received_ms;
         let event_id = event.event_id.map(Uuid::from).unwrap_or_default();
         if !event_id.is_nil() {
-            let yesterday = DayKey { day: key.day - 1, ..key };
+            let yesterday = DayKey { day: event.day_before(), ..key };
             let repeats = |day: &Day| day.event_ids.contains(&event_id.as_u128());
             let live = received - event.time_ms < LIVE_WITHIN_MS;
             if live && self.days.get(&yesterday).is_some_and(repeats) {
@@ -230,8 +229,7 @@ impl Sessioniser {
         // Where a session has moved on, its later half is looked at too.
         while self.position(key, somebody, event.time_ms).is_none() {
             let Some(next) = self.days.get(&key).and_then(|day| day.moved.get(&somebody)) else { break };
-            key.day += 1;
-            somebody = *next;
+            (key.day, somebody) = *next;
         }
         if let Some(at) = self.position(key, somebody, event.time_ms) {
             return self.day(key, event.received_ms).sessions.get_mut(&somebody)?.get_mut(at);
@@ -245,17 +243,21 @@ impl Sessioniser {
         sessions.last_mut()
     }
 
-    /// Which of somebody's sessions of a day the instant belongs to: the one it follows within the gap, else the one
-    /// that it precedes within the gap.
+    /// Which of somebody's sessions of a day the instant belongs to: the latest one that it follows within the gap, else
+    /// the earliest one that it precedes within the gap.
     fn position(&self, key: DayKey, somebody: Somebody, time: i64) -> Option<usize> {
         let sessions = self.days.get(&key)?.sessions.get(&somebody)?;
-        let near = |session: &Session| {
-            time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
+        // Told apart by their times, not by their order, which is another one when the day was recalled.
+        let near = || {
+            sessions.iter().enumerate().filter(|(_, session)| {
+                time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
+            })
         };
-        sessions
-            .iter()
-            .rposition(|session| near(session) && time >= session.first)
-            .or_else(|| sessions.iter().position(near))
+        near()
+            .filter(|(_, session)| time >= session.first)
+            .max_by_key(|(_, session)| (session.first, session.last, session.id))
+            .or_else(|| near().min_by_key(|(_, session)| (session.first, session.last, session.id)))
+            .map(|(at, _)| at)
     }
 
     /// Moves a session that yesterday's events left open to today's key, when the event continues it.
@@ -263,13 +265,13 @@ impl Sessioniser {
         if event.previous_person == 0 {
             return;
         }
-        let yesterday = DayKey { day: today.day - 1, ..today };
+        let yesterday = DayKey { day: event.day_before(), ..today };
         let before = Somebody { id: event.previous_person, is_bot: somebody.is_bot };
         let Some(at) = self.position(yesterday, before, event.time_ms) else { return };
         let Some(day) = self.days.get_mut(&yesterday) else { return };
         let Some(sessions) = day.sessions.get_mut(&before) else { return };
         let session = sessions.remove(at);
-        day.moved.insert(before, somebody);
+        day.moved.insert(before, (today.day, somebody));
         self.day(today, event.received_ms).sessions.entry(somebody).or_default().push(session);
     }
 }

@@ -3,15 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
-use axum::{Router, middleware};
 use clickhouse::Client;
 use directory::Directory;
+use http::Uri;
 use http::request::Parts;
 use service::client_address::{TrustedProxies, named};
-use service::dialect::TinyTrail;
+use service::dialect::unknown_route;
 use service::limits::Limiter;
-use service::{Clock, Problem, Stop, problem};
+use service::{Clock, Problem, Stop};
 use uuid::Uuid;
 
 use crate::collect::Collector;
@@ -80,13 +81,10 @@ fn store_check(app: &App) -> service::health::Check {
 }
 
 /// All that the collect role answers when it has a port to itself: [`router`], [`health`], and a refusal of every path
-/// that is no route, in TinyTrail's words.
+/// that is no route.
 pub fn alone(app: App) -> Router {
-    let unknown = Router::new()
-        .fallback(async || Problem::NotFound("Route"))
-        .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>));
     let health = health(&app);
-    router(app).merge(health).merge(unknown)
+    router(app).merge(health).fallback(async |uri: Uri| unknown_route(&uri))
 }
 
 /// The client's address, behind the proxies that are trusted.

@@ -18,6 +18,8 @@ mod import;
 mod lena;
 mod load;
 mod opt_out;
+mod refusals;
 mod salts;
+mod settings;
 mod telemetry;
 mod tracker;

@@ -11,10 +11,10 @@ use ingest::load::LoadConfig;
 use schema::store::StoreUrl;
 use serde_json::json;
 use service::config::Rate;
-use service::{Clock, MasterKey};
+use service::{Clock, MasterKey, Stop};
 
 use crate::hand::Hand;
-use crate::house::{FIREFOX, Ground, House, NOW, at, house, master, store_of_its_own};
+use crate::house::{FIREFOX, Ground, House, NOW, PATIENCE, at, house, master, store_of_its_own};
 
 const HOUR_MS: i64 = 3_600_000;
 /// How many salts the store holds, without the claims that led to them.
@@ -109,6 +109,18 @@ async fn a_salt_whose_time_is_over_is_not_used_even_before_it_is_destroyed() {
     salts.destroy_old().await.unwrap();
     assert_eq!(bytes(&salts, TODAY).await, second);
     assert_eq!(count(&store, SALTS).await, 1);
+}
+
+#[tokio::test]
+async fn whoever_tends_them_stops_also_while_the_store_is_silent() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = StoreUrl::parse(&format!("http://{}", silent.local_addr().unwrap())).unwrap();
+    let stop = Stop::new();
+    let tending = tokio::spawn(salts(&store, &Clock::fixed(NOW)).tend(stop.clone()));
+    // It has asked, and nothing will ever answer.
+    let _connection = silent.accept().await.unwrap();
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, tending).await.expect("it ends").unwrap();
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod health;
 mod house;
 mod pages;
 mod problems;
+mod settings;
 mod summary;
 mod visit;
 mod websites;

@@ -190,3 +190,52 @@ async fn a_body_is_bounded() {
     let response = house.ask(Method::POST, PATH, Some(&key), Some(of_length(256 * 1024))).await;
     assert_eq!(response.status(), 201);
 }
+
+async fn add_key(house: &House, key: &str, website: &str, body: &Value) -> (u16, Value) {
+    let path = format!("{PATH}/{website}/keys");
+    let response = house.ask(Method::POST, &path, Some(key), Some(body.to_string())).await;
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn an_admin_makes_a_key_that_is_good_for_one_website() {
+    let house = house().await;
+    let (account, ann) = house.account(Role::User).await;
+    let (_, admin) = house.account(Role::Admin).await;
+    let mut websites = Vec::new();
+    for domain in ["a.example", "b.example"] {
+        let (_, made) = create(&house, &ann, &json!({ "domain": domain })).await;
+        websites.push(made["data"]["id"].as_str().unwrap().to_owned());
+    }
+    let (status, mut made) = add_key(&house, &admin, &websites[0], &json!({ "email": "till" })).await;
+    assert_eq!(status, 201, "{made}");
+    let key = made["data"]["apiKey"].take().as_str().unwrap().to_owned();
+    let id = made["data"]["id"].take();
+    assert!(id.as_str().unwrap().parse::<Uuid>().is_ok() && key.starts_with("tt_"));
+    let expected = json!({
+        "id": null,
+        "accountId": account,
+        "websiteId": websites[0],
+        "email": "till",
+        "role": "user",
+        "apiKey": null,
+        "createdAt": "2026-03-02T12:00:00.000Z"
+    });
+    assert_eq!(made, json!({ "status": "success", "data": expected }));
+    let seen = list(&house, &key).await;
+    assert_eq!(seen.iter().map(|website| &website["id"]).collect::<Vec<_>>(), [&json!(websites[0])]);
+
+    let nobody = Uuid::new_v4().to_string();
+    for (caller, website, body, status, code) in [
+        (&ann, &websites[0], json!({}), 403, "FORBIDDEN"),
+        (&key, &websites[0], json!({}), 403, "FORBIDDEN"),
+        (&"tt_x".to_owned(), &websites[0], json!({}), 401, "UNAUTHORIZED"),
+        (&admin, &nobody, json!({}), 404, "NOT_FOUND"),
+        (&admin, &"7".to_owned(), json!({}), 400, "INVALID_PAYLOAD"),
+        (&admin, &websites[0], json!({ "email": 7 }), 400, "INVALID_PAYLOAD"),
+        (&admin, &websites[0], json!([]), 400, "INVALID_PAYLOAD"),
+    ] {
+        let (got, answer) = add_key(&house, caller, website, &body).await;
+        assert_eq!((got, &answer["error"]["code"]), (status, &json!(code)), "{answer}");
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use directory::{Directory, NewWebsite};
+use directory::{Directory, DirectoryError, NewWebsite};
 use schema::store::StoreUrl;
 use service::{Clock, MasterKey};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,8 +49,8 @@ impl House {
         Directory::open(&self.store, &self.master, clock).await.unwrap()
     }
 
-    pub(crate) async fn open_under(&self, master: &MasterKey) -> Arc<Directory> {
-        Directory::open(&self.store, master, Clock::system()).await.unwrap()
+    pub(crate) async fn try_open_under(&self, master: &MasterKey) -> Result<Arc<Directory>, DirectoryError> {
+        Directory::open(&self.store, master, Clock::system()).await
     }
 
     pub(crate) async fn run(&self, sql: &str) {

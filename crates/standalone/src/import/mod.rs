@@ -262,3 +262,36 @@ fn progress(size: u64) -> ProgressBar {
     }
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_hangs_ends_an_import_with_the_advice_to_run_it_again() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for beginning in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let server = format!("http://{}", listener.local_addr().unwrap());
+            let hanging = tokio::spawn(async move {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let _ = socket.read(&mut request).await.unwrap();
+                socket.write_all(beginning.as_bytes()).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+            let args = RemoteArgs { server: server.clone(), key: Some("tt_key".to_owned()) };
+            let remote = Remote::patient(&args, Duration::from_secs(1)).unwrap();
+            let (lines, body) = (vec![1], b"{}\n".to_vec());
+            let mut sender = Sender { remote, path: "/".to_owned(), tally: Tally::default(), lines, body };
+            let error = format!("{:#}", sender.flush().await.unwrap_err());
+            for phrase in ["run the same import again later", &server, "has not answered for 1 s"] {
+                assert!(error.contains(phrase), "`{phrase}` is not in: {error}");
+            }
+            hanging.abort();
+        }
+    }
+}

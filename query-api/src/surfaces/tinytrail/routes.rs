@@ -4,10 +4,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use directory::Caller;
-use http::{HeaderValue, header};
-use service::dialect::TinyTrail;
+use http::{HeaderValue, Uri, header};
+use service::dialect::{TinyTrail, unknown_route};
 use service::{Problem, problem};
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -17,10 +17,11 @@ use crate::surfaces::tinytrail::{Api, reports, websites};
 pub(super) fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/websites", get(websites::list).post(websites::create))
+        .route("/api/v1/websites/{id}/keys", post(websites::add_key))
         .route("/api/v1/reports/summary", get(reports::summary))
         .route("/api/v1/reports/pages", get(reports::pages))
         .route_layer(from_fn_with_state(api.clone(), protect))
-        .fallback(async || Problem::NotFound("Route"))
+        .fallback(async |uri: Uri| unknown_route(&uri))
         // The key is in a header that caches do not know to be one.
         .layer(SetResponseHeaderLayer::overriding(
             header::CACHE_CONTROL,

@@ -1,8 +1,8 @@
-//! The websites: listed and made.
+//! The websites: listed and made, and the keys that are good for one of them only.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
-use directory::{Caller, NewWebsite};
+use directory::{Admin, Caller, NewUser, NewWebsite, Role};
 use http::StatusCode;
 use service::Problem;
 use service::dialect::success;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::body::Fields;
-use crate::surfaces::tinytrail::views::WebsiteView;
+use crate::surfaces::tinytrail::views::{KeyView, WebsiteView};
 
 /// Bytes of a website's settings: a hundred groups with their patterns and a thousand addresses fit.
 const SETTINGS: usize = 256 * 1024;
@@ -44,6 +44,26 @@ pub(super) async fn create(
     };
     let website = api.directory.add_website(new).await?;
     Ok(success(StatusCode::CREATED, WebsiteView::from(&*website)))
+}
+
+/// `POST /api/v1/websites/:id/keys`: makes a user of the website's account whose key is good for this website only, for a
+/// server or an app that has no business with others. The answer is the only time that the key is shown here.
+pub(super) async fn add_key(
+    State(api): State<Api>,
+    Admin(caller): Admin,
+    Path(id): Path<String>,
+    Json(fields): Json<Fields, SETTINGS>,
+) -> Result<Response, Problem> {
+    let id = Uuid::try_parse(&id).map_err(|_| Problem::field("id", "id must be a UUID."))?;
+    let website = caller.website(&api.directory, id)?;
+    let new = NewUser {
+        account_id: website.account_id,
+        website_id: Some(website.id),
+        email: fields.text("email")?.unwrap_or_default(),
+        role: Role::User,
+    };
+    let (user, key) = api.directory.add_user(new).await?;
+    Ok(success(StatusCode::CREATED, KeyView::of(&user, &key)))
 }
 
 /// Only an admin may say whose the website is; a user who names the own account says nothing new.

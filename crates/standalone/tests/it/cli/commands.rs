@@ -27,6 +27,10 @@ async fn the_help_tells_a_newcomer_where_to_begin() {
         ),
         (&["website"], &["add", "list", "--server", "FOOTFALL_SERVER", "FOOTFALL_KEY"]),
         (&["website", "add"], &["example.com", "--timezone", "Europe/Helsinki", "snippet"]),
+        (
+            &["key"],
+            &["--website", "one website", "once", "admin's key", "--label", "--server", "FOOTFALL_KEY"],
+        ),
         (&["migrate"], &["up", "status", "--data", "FOOTFALL_CLICKHOUSE_URL"]),
     ] {
         let mut line = args.to_vec();
@@ -126,6 +130,46 @@ async fn websites_are_added_and_listed_and_mistakes_are_explained() {
     let tally = import(&events, "SHOP.example").succeeded();
     assert!(tally.contains("Imported into shop.example"), "{tally}");
     assert!(import(&events, id).ok, "the id does as well");
+}
+
+#[tokio::test]
+async fn a_key_of_one_website_opens_this_one_and_no_other() {
+    let folder = Folder::new().await;
+    let server = folder.serve_openly();
+    let url = server.url();
+    let run = |args: &[&str], key: &str| {
+        folder.run(args, &[("FOOTFALL_SERVER", url.as_str()), ("FOOTFALL_KEY", key)])
+    };
+    let shop = server.add_website(ADMIN_KEY, "shop.example", "UTC").await;
+    let blog = server.add_website(ADMIN_KEY, "blog.example", "UTC").await;
+    let made = run(&["key", "--website", "shop.example", "--label", "the till"], ADMIN_KEY).succeeded();
+    let key = made.trim_end();
+    assert!(key.starts_with("tt_") && key.lines().count() == 1, "nothing but the key: {made}");
+
+    // Lena's surface asks for no website: the key names it. Another one is not there.
+    let log = |website: Option<&str>| {
+        let request = reqwest::Client::new()
+            .post(format!("{url}/v1/api/analytics/events"))
+            .bearer_auth(key)
+            .json(&serde_json::json!({ "event": "page_view", "properties": { "path": "/till" } }));
+        match website {
+            Some(website) => request.header("x-website-id", website),
+            None => request,
+        }
+    };
+    assert_eq!(log(None).send().await.unwrap().status(), 201);
+    assert_eq!(log(Some(&shop)).send().await.unwrap().status(), 201);
+    assert_eq!(log(Some(&blog)).send().await.unwrap().status(), 404);
+    server.settle(ADMIN_KEY, &shop).await;
+    let views = server.summary(key, &shop, "period=today", "pageviews").await;
+    assert!((views - 2.0).abs() < 0.1, "{views}");
+    let listed = run(&["website", "list"], key).succeeded();
+    assert_eq!(listed.lines().count(), 1, "it sees its own: {listed}");
+
+    // Such a key makes no others, and a website that is not there has none.
+    run(&["key", "--website", "shop.example"], key).assert_failed_with(&["may not do that"]);
+    run(&["key", "--website", "nobody.example"], ADMIN_KEY)
+        .assert_failed_with(&["no website nobody.example"]);
 }
 
 #[tokio::test]

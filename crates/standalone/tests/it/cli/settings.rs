@@ -38,6 +38,32 @@ async fn a_bad_setting_is_named_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_bad_setting_is_told_with_what_is_expected() {
+    let folder = Folder::new().await;
+    for (name, expected) in [
+        ("FOOTFALL_PARTITIONS", "a number from 1 to 1024"),
+        ("FOOTFALL_COLLECT_LIMIT", "a rate like 10/10s, or off"),
+        ("FOOTFALL_LENA_LIMIT", "a rate like 10/10s, or off"),
+        ("FOOTFALL_BITCAIN_LIMIT", "a rate like 10/10s, or off"),
+        ("FOOTFALL_API_LIMIT", "a rate like 10/10s, or off"),
+        ("FOOTFALL_TRUSTED_PROXIES", "address"),
+        ("FOOTFALL_MASTER_KEY", "32 random bytes"),
+        ("FOOTFALL_ADMIN_KEY", "16 to 256 characters"),
+        ("FOOTFALL_CLICKHOUSE_URL", "http"),
+        ("FOOTFALL_LISTEN", "an address such as 127.0.0.1"),
+        ("FOOTFALL_OPERATOR", "such as 127.0.0.1:9100"),
+        ("FOOTFALL_GEOIP", "cannot be opened"),
+    ] {
+        let refused = folder.run(&["serve", "--port", "0"], &[(name, SECRET)]);
+        let shown = if name == "FOOTFALL_GEOIP" { "" } else { SECRET };
+        refused.assert_failed_with(&[name, expected]);
+        assert!(shown.is_empty() || !refused.err.contains(shown), "{name} is shown: {refused:?}");
+    }
+    let refused = folder.run(&["serve"], &[("FOOTFALL_PORT", "abc")]);
+    assert!(!refused.ok && refused.err.contains("FOOTFALL_PORT") && refused.err.contains("from 0 to 65535"));
+}
+
+#[tokio::test]
 async fn a_store_that_does_not_answer_is_told_without_its_password() {
     let folder = Folder::new().await;
     let settings = [("FOOTFALL_CLICKHOUSE_URL", "http://me:hunter2@127.0.0.1:1")];

@@ -104,6 +104,20 @@ async fn the_master_key_is_for_its_owner_only_and_stays_the_same() {
 }
 
 #[tokio::test]
+async fn another_master_key_than_the_datas_is_refused_by_the_settings_name() {
+    let folder = Folder::new().await;
+    let (status, log) = folder.serve_openly().terminate(IN_ORDER);
+    assert!(status.success(), "{log}");
+    let other = "ab".repeat(32);
+    let refused = folder.run(&["serve", "--port", "0"], &[("FOOTFALL_MASTER_KEY", &other)]);
+    refused.assert_failed_with(&["FOOTFALL_MASTER_KEY", "is not the key that this database was made with"]);
+    assert!(!refused.err.contains(&other) && refused.out.is_empty(), "{refused:?}");
+    assert_eq!(folder.engines(), Vec::<u32>::new(), "no engine is left");
+    // The right one opens it again.
+    folder.serve_openly();
+}
+
+#[tokio::test]
 async fn the_log_holds_no_address_and_no_key() {
     let (forwarded, imported, forged) = ("203.0.113.77", "198.51.100.9", "198.51.100.999");
     let folder = Folder::new().await;
