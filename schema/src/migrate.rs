@@ -43,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0004_salts" => "migrations/0004_salts.sql",
     "0005_key_website" => "migrations/0005_key_website.sql",
     "0006_dead_letter_replays" => "migrations/0006_dead_letter_replays.sql",
+    "0008_event_claims" => "migrations/0008_event_claims.sql",
     "rollup_site_totals" => "rollups/site_totals.sql",
     "rollup_stream_positions" => "rollups/stream_positions.sql",
 };

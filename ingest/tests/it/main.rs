@@ -16,6 +16,8 @@ mod house;
 mod import;
 mod lena;
 mod load;
+mod poison;
+mod repeats;
 mod salts;
 mod telemetry;
 mod tracker;
