@@ -78,14 +78,17 @@ impl Worker {
             let refused = insert::try_out(&self.client, &batch.rows, end).await?;
             if refused.is_empty() {
                 let refused = insert::insert_events(&self.client, &token, &batch.rows, end).await?;
-                batch.rows.retain(|row| !refused.iter().any(|(other, _)| other.kafka_offset == row.kafka_offset));
+                batch
+                    .rows
+                    .retain(|row| !refused.iter().any(|(other, _)| other.kafka_offset == row.kafka_offset));
                 batch.dead.extend(self.refused_letters(records, REFUSED_ALONE, &refused));
                 break (batch, token);
             }
             let letters = self.refused_letters(records, REFUSED, &refused);
             past.refused.extend(letters.iter().map(|letter| letter.kafka_offset));
-            // From here on every try knows of them.
-            self.bury(&self.token(&range, &past), &letters, end).await?;
+            // From here on every try knows of them. Another block than the letters of the batch that is then made.
+            let token = format!("{}/refused", self.token(&range, &past));
+            self.bury(&token, &letters, end).await?;
         };
         batch.dead.sort_by_key(|letter| letter.kafka_offset);
         self.bury(&token, &batch.dead, end).await?;
@@ -133,7 +136,8 @@ impl Worker {
         reason: &str,
         refused: &[(EventRow, &'static str)],
     ) -> Vec<DeadLetterRow> {
-        let details: HashMap<_, _> = refused.iter().map(|(row, detail)| (row.kafka_offset, *detail)).collect();
+        let details: HashMap<_, _> =
+            refused.iter().map(|(row, detail)| (row.kafka_offset, *detail)).collect();
         let letter = |record: &Stored| {
             let detail = details.get(&record.offset)?;
             Some(self.dead_letter(record, reason, (*detail).to_owned()))
@@ -221,12 +225,8 @@ impl Worker {
             asks.retain(|ask| !stored.contains(&ask.offset));
             repeats.extend(stored);
         }
-        let claims = Claims {
-            client: &self.client,
-            stream: &*self.stream,
-            partition: self.partition,
-            stop: end,
-        };
+        let claims =
+            Claims { client: &self.client, stream: &*self.stream, partition: self.partition, stop: end };
         repeats.extend(claims.repeats(&asks).await?);
         Ok(repeats)
     }

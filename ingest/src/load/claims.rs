@@ -98,7 +98,8 @@ impl Claims<'_> {
         failpoint::pass("after_want");
 
         let crowded = self.crowded(asks).await?;
-        let rivals: Vec<_> = asks.iter().filter(|ask| crowded.contains(&(ask.website_id, ask.event_id))).collect();
+        let rivals: Vec<_> =
+            asks.iter().filter(|ask| crowded.contains(&(ask.website_id, ask.event_id))).collect();
         let mut views = self.views(&rivals).await?;
         let number = |ask: &Ask| views.get(&ask.offset).map_or(ALONE, View::number);
         let mut numbers: HashMap<Offset, u32> = asks.iter().map(|ask| (ask.offset, number(ask))).collect();
@@ -235,7 +236,8 @@ impl Claims<'_> {
         let mut rivals = HashMap::new();
         for asks in asks.chunks(LOOK_AT) {
             let look = || {
-                let texts = |id: fn(&Ask) -> Uuid| asks.iter().map(|ask| id(ask).to_string()).collect::<Vec<_>>();
+                let texts =
+                    |id: fn(&Ask) -> Uuid| asks.iter().map(|ask| id(ask).to_string()).collect::<Vec<_>>();
                 self.of_this_partition(self.client.query(include_str!("claims/rivals.sql")))
                     .param("websites", texts(|ask| ask.website_id))
                     .param("ids", texts(|ask| ask.event_id))

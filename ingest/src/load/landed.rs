@@ -62,7 +62,8 @@ pub(super) async fn of_batch(
     let mut landed = Landed { rows: HashSet::new(), letters: letters.into_iter().collect() };
     let days: HashSet<_> = events.iter().map(|(_, event)| (event.website_id(), event.day)).collect();
     if !days.is_empty() {
-        let received: HashSet<_> = events.iter().map(|(offset, event)| (*offset, event.received_ms)).collect();
+        let received: HashSet<_> =
+            events.iter().map(|(offset, event)| (*offset, event.received_ms)).collect();
         landed.rows = range(client, include_str!("landed_events.sql"), of, to)
             .param("websites", days.iter().map(|(website, _)| website.to_string()).collect::<Vec<_>>())
             .param("days", days.iter().map(|(_, day)| *day).collect::<Vec<_>>())
@@ -78,7 +79,10 @@ pub(super) async fn of_batch(
 
 /// The offsets of events whose ids are stored already, from other places. While records are read again that are older than
 /// their claims, the rows are what is known of ids.
-pub(super) async fn stored_ids(client: &Client, asks: &[Ask]) -> Result<HashSet<Offset>, clickhouse::error::Error> {
+pub(super) async fn stored_ids(
+    client: &Client,
+    asks: &[Ask],
+) -> Result<HashSet<Offset>, clickhouse::error::Error> {
     let mut stored = HashSet::new();
     for asks in asks.chunks(claims::LOOK_AT) {
         // An event is received up to a day after it happened, its rival a day before or after it, and calendars differ.
@@ -100,7 +104,9 @@ pub(super) async fn stored_ids(client: &Client, asks: &[Ask]) -> Result<HashSet<
         }
         let is_stored = |ask: &&Ask| {
             let times = received.get(&(ask.website_id, ask.event_id));
-            times.is_some_and(|times| times.iter().any(|time| (time - ask.received_at).abs() < claims::WINDOW_MS))
+            times.is_some_and(|times| {
+                times.iter().any(|time| (time - ask.received_at).abs() < claims::WINDOW_MS)
+            })
         };
         stored.extend(asks.iter().filter(is_stored).map(|ask| ask.offset));
     }

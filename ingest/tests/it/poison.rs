@@ -93,10 +93,9 @@ async fn ten_thousand_poisoned_records_are_dead_letters_and_the_good_ones_count(
     client.query("ALTER TABLE events ADD CONSTRAINT poison CHECK path != '/poison'").execute().await.unwrap();
     let website = Uuid::new_v4();
     let mut records = Vec::new();
-    let mut reasons = Vec::new();
     let mut put = |number: u64, payload: Vec<u8>, reason: Option<&'static str>| {
-        records.push(Record { partition: (number % u64::from(PARTITIONS)) as u32, payload: Bytes::from(payload) });
-        reasons.push(reason);
+        let partition = (number % u64::from(PARTITIONS)) as u32;
+        records.push((Record { partition, payload: Bytes::from(payload) }, reason));
     };
     for number in 0..POISONED {
         let (payload, reason) = poison(website, number);
@@ -115,29 +114,24 @@ async fn ten_thousand_poisoned_records_are_dead_letters_and_the_good_ones_count(
     }
 
     let small = LoadConfig { linger: Duration::from_millis(5), batch_rows: 700, ..LoadConfig::default() };
-    let loading = house.load(small.clone());
+    let mut loading = house.load(small.clone());
     let mut expected = Vec::new();
-    let mut pieces = Vec::new();
-    for (record, reason) in records.into_iter().zip(reasons) {
-        pieces.push((record, reason));
-    }
-    let half = pieces.len() / 2;
-    let mut loading = Some(loading);
-    for (at, piece) in pieces.chunks(500).enumerate() {
+    for (at, piece) in records.chunks(500).enumerate() {
         let fates = house.stream.append(piece.iter().map(|(record, _)| record.clone()).collect()).await;
         for ((record, reason), offset) in piece.iter().zip(fates) {
+            let offset = offset.unwrap();
             if let Some(reason) = reason {
-                expected.push((record.partition, offset.unwrap(), *reason, record.payload.clone()));
+                expected.push((record.partition, offset, *reason, record.payload.clone()));
             }
         }
-        // In the middle of it the loader dies, and another one comes.
-        if at * 500 <= half && (at + 1) * 500 > half {
-            loading.take().unwrap().die().await;
-            loading = Some(house.load(small.clone()));
+        // Again and again the loader dies in the middle, and another one comes.
+        if at % 5 == 4 {
+            loading.die().await;
+            loading = house.load(small.clone());
         }
     }
     house.settle().await;
-    loading.take().unwrap().stop().await;
+    loading.stop().await;
     let _once_more = house.load(small);
     house.settle().await;
 

@@ -149,15 +149,11 @@ async fn assert_once_each(house: &House, site: &Site<'_>, ids: u128) {
     let expected: BTreeMap<_, _> = (1..=ids).map(|id| (Uuid::from_u128(id), 1)).collect();
     assert_eq!(stored, expected);
     let ask = async |sql: &str| house.store.client().query(sql).bind(site.id).fetch_one::<Counts>().await;
-    let counted = ask(
-        "SELECT toInt64(count()) AS events, toInt64(uniqExact(session_id)) AS visits,
+    let counted = ask("SELECT toInt64(count()) AS events, toInt64(uniqExact(session_id)) AS visits,
              toInt64(uniqExact(visitor_id)) AS visitors
-         FROM events WHERE website_id = ?",
-    );
-    let summed = ask(
-        "SELECT sum(t.events) AS events, sum(t.visits) AS visits, sum(t.visitors) AS visitors
-         FROM site_totals AS t WHERE website_id = ?",
-    );
+         FROM events WHERE website_id = ?");
+    let summed = ask("SELECT sum(t.events) AS events, sum(t.visits) AS visits, sum(t.visitors) AS visitors
+         FROM site_totals AS t WHERE website_id = ?");
     assert_eq!(counted.await.unwrap(), summed.await.unwrap());
     assert_eq!(house.dead_letters().await, []);
 }

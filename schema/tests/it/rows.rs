@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use clickhouse::{Row, RowOwned, RowRead, RowWrite};
-use schema::rows::{AccountRow, DeadLetterReplayRow, DeadLetterRow, EventClaimRow, EventRow, UserRow, WebsiteRow};
+use schema::rows::{
+    AccountRow, DeadLetterReplayRow, DeadLetterRow, EventClaimRow, EventRow, UserRow, WebsiteRow,
+};
 use serde::Deserialize;
 use uuid::Uuid;
 

@@ -92,6 +92,8 @@ mod tests {
         steps: Vec<Step>,
         /// How often each loader may still die.
         deaths: Vec<u8>,
+        /// What each has decided before it died; it may have stored the event.
+        decided: Vec<Option<bool>>,
     }
 
     struct Model {
@@ -109,6 +111,7 @@ mod tests {
                 numbers: vec![0; count],
                 steps: vec![Step::Want; count],
                 deaths: vec![deaths; count],
+                decided: vec![None; count],
             };
             let mut model = Self { rivals, seen: HashSet::new(), ends: 0 };
             model.explore(&world);
@@ -162,6 +165,10 @@ mod tests {
                 }
                 Step::Over { .. } => return None,
             };
+            if let Step::Over { is_stored } = next.steps[me] {
+                let before = next.decided[me].replace(is_stored);
+                assert!(before.is_none_or(|before| before == is_stored), "{me} decides otherwise: {world:?}");
+            }
             (next != *world).then_some(next)
         }
 
@@ -225,8 +232,7 @@ mod tests {
     /// The first and the last are more than the window apart; the one in the middle is within it of both.
     #[test]
     fn of_a_chain_over_the_windows_end_no_two_neighbours_are_stored() {
-        let chain =
-            vec![vec![false, true, false], vec![true, false, true], vec![false, true, false]];
+        let chain = vec![vec![false, true, false], vec![true, false, true], vec![false, true, false]];
         assert!(Model::run(chain, 1) > 5);
     }
 
