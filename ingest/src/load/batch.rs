@@ -220,11 +220,12 @@ impl Worker {
                 asks.push(Ask { website_id, event_id, offset: *offset, received_at: event.received_ms });
             }
         }
-        if past.landed.is_some() {
-            let stored = landed::stored_ids(&self.client, &asks).await?;
-            asks.retain(|ask| !stored.contains(&ask.offset));
-            repeats.extend(stored);
-        }
+        // Claims do not last. Of what is loaded late or once more, the rows know.
+        let is_late = |ask: &&Ask| past.landed.is_some() || self.clock.now() - ask.received_at > WINDOW_MS;
+        let late: Vec<_> = asks.iter().filter(is_late).cloned().collect();
+        let stored = landed::stored_ids(&self.client, &self.before(0), &late).await?;
+        asks.retain(|ask| !stored.contains(&ask.offset));
+        repeats.extend(stored);
         let claims =
             Claims { client: &self.client, stream: &*self.stream, partition: self.partition, stop: end };
         repeats.extend(claims.repeats(&asks).await?);

@@ -30,6 +30,9 @@ struct IdRow {
     #[serde(with = "clickhouse::serde::uuid")]
     event_id: Uuid,
     received_at: i64,
+    stream: String,
+    kafka_partition: u16,
+    kafka_offset: u64,
 }
 
 /// The offset after the last one of the partition that is a row or a dead letter; 0 when there is none.
@@ -77,10 +80,11 @@ pub(super) async fn of_batch(
     Ok(landed)
 }
 
-/// The offsets of events whose ids are stored already, from other places. While records are read again that are older than
-/// their claims, the rows are what is known of ids.
+/// The offsets of a partition's events whose ids are stored already, from other places. Claims are kept for days; the rows
+/// know for good.
 pub(super) async fn stored_ids(
     client: &Client,
+    of: &Before<'_>,
     asks: &[Ask],
 ) -> Result<HashSet<Offset>, clickhouse::error::Error> {
     let mut stored = HashSet::new();
@@ -98,14 +102,16 @@ pub(super) async fn stored_ids(
             .param("ids", asks.iter().map(|ask| ask.event_id.to_string()).collect::<Vec<_>>())
             .fetch_all::<IdRow>()
             .await?;
-        let mut received: HashMap<_, Vec<i64>> = HashMap::new();
+        let mut by_id: HashMap<_, Vec<IdRow>> = HashMap::new();
         for row in rows {
-            received.entry((row.website_id, row.event_id)).or_default().push(row.received_at);
+            by_id.entry((row.website_id, row.event_id)).or_default().push(row);
         }
         let is_stored = |ask: &&Ask| {
-            let times = received.get(&(ask.website_id, ask.event_id));
-            times.is_some_and(|times| {
-                times.iter().any(|time| (time - ask.received_at).abs() < claims::WINDOW_MS)
+            by_id.get(&(ask.website_id, ask.event_id)).into_iter().flatten().any(|row| {
+                let is_itself = row.kafka_offset == ask.offset
+                    && u32::from(row.kafka_partition) == of.partition
+                    && row.stream == of.stream;
+                !is_itself && (row.received_at - ask.received_at).abs() < claims::WINDOW_MS
             })
         };
         stored.extend(asks.iter().filter(is_stored).map(|ask| ask.offset));

@@ -1,5 +1,5 @@
--- When the events of some ids that are stored on some websites' days were received.
-SELECT website_id, event_id, received_at
+-- The events of some ids that are stored on some websites' days: when they were received, and their places.
+SELECT website_id, event_id, received_at, stream, kafka_partition, kafka_offset
 FROM events
 WHERE (website_id, day) IN (SELECT arrayJoin(arrayZip({websites:Array(UUID)}, arrayMap(day -> toDate(day), {days:Array(UInt16)}))))
   AND event_id IN (SELECT arrayJoin({ids:Array(UUID)}))

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use clickhouse::Row;
 use futures::future::join_all;
+use ingest::dead_letters::{self, Which};
 use ingest::load::LoadConfig;
+use ingest::stream::kafka::{Kafka, KafkaOptions};
 use ingest::stream::{Record, Stream};
 use schema::event::{Event, PAGE_VIEW, VERSION};
 use schema::rows::EventClaimRow;
@@ -24,6 +26,7 @@ on_both!(
     an_id_is_good_for_24_hours,
     ids_that_race_in_all_partitions_are_stored_once_each,
     ids_are_stored_once_each_wherever_their_loaders_die,
+    an_id_whose_row_the_store_refused_is_free_for_others,
 );
 
 const HOUR_MS: i64 = 3_600_000;
@@ -182,6 +185,58 @@ async fn ids_are_stored_once_each_wherever_their_loaders_die(ground: Ground) {
     let _loading = house.load(config());
     house.settle().await;
     assert_once_each(&house, &site, 120).await;
+}
+
+async fn an_id_whose_row_the_store_refused_is_free_for_others(ground: Ground) {
+    let house = house(&ground).await;
+    let site = house.site().await;
+    let client = house.store.client();
+    client.query("ALTER TABLE events ADD CONSTRAINT poison CHECK path != '/1'").execute().await.unwrap();
+    let _loading = house.load(config());
+    append(&house, vec![(0, event(&site, 1, 1))]).await;
+    house.settle().await;
+    assert_eq!(house.dead_letters().await.len(), 1);
+    client.query("ALTER TABLE events DROP CONSTRAINT poison").execute().await.unwrap();
+
+    // A retry is stored, and what the operator replays after that is its repeat.
+    append(&house, vec![(1, event(&site, 2, 1))]).await;
+    assert_eq!(site.rows().await.len(), 1);
+    let replayed = dead_letters::replay(&client, &*house.stream, &Which::default(), &house.clock).await;
+    assert_eq!(replayed.unwrap(), 1);
+    let rows = site.rows().await;
+    assert_eq!((rows.len(), rows[0].kafka_partition), (1, 1));
+}
+
+/// Repeats of long ago are read again, when nobody knows any more who claimed what.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_that_are_set_back_bring_no_repeat_to_light() {
+    let Ground::Cluster(cluster) = Ground::kafka() else { unreachable!("Kafka's ground is a cluster") };
+    let group = async |name: &str| {
+        let mut options = KafkaOptions::new(cluster.bootstrap_servers(), PARTITIONS);
+        options.group = name.to_owned();
+        let stream: Arc<dyn Stream> = Kafka::open(options).await.unwrap();
+        stream
+    };
+    let house = House::open(store_of_its_own().await, group("first").await, Rate::Off).await;
+    let site = house.site().await;
+    append_everywhere(&house, &site, 60).await;
+    let loading = house.load(config());
+    assert_once_each(&house, &site, 60).await;
+    loading.stop().await;
+    let rows = site.rows().await;
+    house.store.client().query("TRUNCATE TABLE event_claims").execute().await.unwrap();
+    house.clock.set(NOW + 4 * DAY_MS);
+
+    let second = group("second").await;
+    let other = LoadConfig { batch_rows: 7, ..config() };
+    let _loading = house.load_from(Arc::clone(&second), house.store.client(), other);
+    for partition in 0..PARTITIONS {
+        while second.committed(partition).await.unwrap() < second.end(partition).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(site.rows().await, rows);
+    assert_once_each(&house, &site, 60).await;
 }
 
 /// Two machines, each with partitions of its own, one of which comes later.
