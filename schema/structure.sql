@@ -119,6 +119,23 @@ GROUP BY
     screen,
     epoch;
 
+CREATE TABLE event_claims
+(
+    `website_id` UUID,
+    `event_id` UUID,
+    `stream` LowCardinality(String),
+    `kafka_partition` UInt16,
+    `kafka_offset` UInt64,
+    `turn` UInt32 COMMENT '0: wants the id; 1: saw nobody else; else after whom it saw',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'when a collector received the event',
+    `written_at` DateTime('UTC') DEFAULT now()
+)
+ENGINE = MergeTree
+PARTITION BY toDate(received_at)
+ORDER BY (website_id, event_id, stream, kafka_partition, kafka_offset)
+TTL written_at + toIntervalDay(3)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 256, ttl_only_drop_parts = 1;
+
 CREATE VIEW event_types
 (
     `website_id` UUID,

@@ -139,15 +139,25 @@ fn of_two_sessions_the_one_that_began_later_is_followed_whichever_was_booked_fir
 }
 
 #[test]
-fn a_repeated_event_id_is_dropped() {
+fn an_event_id_that_is_repeated_on_its_day_is_dropped() {
     let mut first = event(Uuid::new_v4(), 1, 100 * DAY_MS, PAGE_VIEW, "/");
     first.event_id = Some(Uuid::from_u128(7).into());
-    // Repeated at once, and a minute later, after midnight.
-    let mut late =
-        Event { time_ms: 101 * DAY_MS + 5, received_ms: 101 * DAY_MS + 5, day: 101, ..first.clone() };
-    assert_eq!(apply(&mut Sessioniser::default(), &[first.clone(), first.clone(), late.clone()], 0).len(), 1);
-    late.event_id = Some(Uuid::from_u128(8).into());
-    assert_eq!(apply(&mut Sessioniser::default(), &[first, late], 0).len(), 2);
+    let mut sessions = Sessioniser::default();
+    assert_eq!(apply(&mut sessions, &[first.clone()], 0).len(), 1);
+    assert!(sessions.repeats(&first));
+    assert_eq!(apply(&mut sessions, &[first.clone()], 1).len(), 0);
+    let other = Event { event_id: Some(Uuid::from_u128(8).into()), ..first };
+    assert!(!sessions.repeats(&other));
+    assert_eq!(apply(&mut sessions, &[other], 2).len(), 1);
+}
+
+#[test]
+fn an_event_with_an_id_needs_no_day_but_its_own() {
+    let mut first = event(Uuid::new_v4(), 1, 100 * DAY_MS + 12 * 3_600_000, PAGE_VIEW, "/");
+    first.event_id = Some(Uuid::from_u128(7).into());
+    let mut sessions = Sessioniser::default();
+    apply(&mut sessions, &[first], 0);
+    assert_eq!(sessions.days(), 1);
 }
 
 /// What the definitions say, read slowly: all events of a person, split where the gap is over 30 minutes.

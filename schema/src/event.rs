@@ -36,7 +36,15 @@ pub enum DecodeError {
     /// A field that every event has is missing.
     #[error("the record has no {0}")]
     Missing(&'static str),
+    /// A field has a value that no collector writes and that no column could hold as it is.
+    #[error("the record's {0} is out of range")]
+    OutOfRange(&'static str),
 }
+
+/// The first instant that no row can have: hours of totals are `DateTime`, 32 bits of seconds since 1970.
+const TIME_ENDS_MS: i64 = (1 << 32) * 1000;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl Event {
     /// The record's bytes.
@@ -44,7 +52,8 @@ impl Event {
         self.encode_to_vec()
     }
 
-    /// Reads a record and checks what a loader relies on.
+    /// Reads a record and checks what a loader relies on: every event that comes out has a row that says the same, and
+    /// the store has no reason of its own to refuse it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let event = Self::decode(bytes)?;
         if event.version > VERSION {
@@ -53,11 +62,29 @@ impl Event {
         if event.version == 0 {
             return Err(DecodeError::Missing("version"));
         }
-        if event.website.is_none() {
+        if event.website_id().is_nil() {
             return Err(DecodeError::Missing("website"));
         }
         if event.event_type.is_empty() {
             return Err(DecodeError::Missing("event type"));
+        }
+        if !TYPES.contains(&event.event_type.as_str()) {
+            return Err(DecodeError::OutOfRange("event type"));
+        }
+        if event.visitor_id == 0 {
+            return Err(DecodeError::Missing("visitor"));
+        }
+        let times = 0..TIME_ENDS_MS;
+        if !times.contains(&event.time_ms) {
+            return Err(DecodeError::OutOfRange("time"));
+        }
+        if !times.contains(&event.received_ms) {
+            return Err(DecodeError::OutOfRange("time of receipt"));
+        }
+        // A calendar is at most a day away from that of UTC.
+        let days_apart = i64::from(event.day) - event.time_ms / DAY_MS;
+        if !(-1..=1).contains(&days_apart) || u16::try_from(event.day).is_err() {
+            return Err(DecodeError::OutOfRange("day"));
         }
         Ok(event)
     }
@@ -112,7 +139,10 @@ mod tests {
             website: Some(Uuid::from_u128(7).into()),
             event_type: PAGE_VIEW.into(),
             path: "/ä".into(),
-            day: -3,
+            visitor_id: 9,
+            day: 20_514,
+            time_ms: 20_514 * DAY_MS + 5,
+            received_ms: 20_514 * DAY_MS + 6,
             ..Event::default()
         }
     }
@@ -128,6 +158,31 @@ mod tests {
     fn a_newer_record_is_refused_and_not_guessed() {
         let event = Event { version: VERSION + 1, ..event() };
         assert!(matches!(Event::from_bytes(&event.to_bytes()), Err(DecodeError::Newer(_))));
+    }
+
+    #[test]
+    fn an_event_that_no_row_could_tell_as_it_is_is_refused() {
+        let refused = |event: Event| Event::from_bytes(&event.to_bytes()).unwrap_err().to_string();
+        let nil = Some(Uuid::nil().into());
+        assert_eq!(refused(Event { website: nil, ..event() }), "the record has no website");
+        assert_eq!(refused(Event { visitor_id: 0, ..event() }), "the record has no visitor");
+        let other = Event { event_type: "page_viev".into(), ..event() };
+        assert_eq!(refused(other), "the record's event type is out of range");
+        for time_ms in [-1, i64::MIN, TIME_ENDS_MS, i64::MAX] {
+            assert_eq!(refused(Event { time_ms, ..event() }), "the record's time is out of range");
+            let received = Event { received_ms: time_ms, ..event() };
+            assert_eq!(refused(received), "the record's time of receipt is out of range");
+        }
+        for day in [-1, 20_512, 20_516, i32::from(u16::MAX) + 1, i32::MAX, i32::MIN] {
+            assert_eq!(refused(Event { day, ..event() }), "the record's day is out of range");
+        }
+        let earliest = Event { day: 0, time_ms: 0, received_ms: 0, ..event() };
+        assert!(Event::from_bytes(&earliest.to_bytes()).is_ok());
+        let before = Event { day: -1, time_ms: 0, ..event() };
+        assert_eq!(refused(before), "the record's day is out of range");
+        let last = TIME_ENDS_MS - 1;
+        let latest = Event { day: 49_710, time_ms: last, received_ms: last, ..event() };
+        assert!(Event::from_bytes(&latest.to_bytes()).is_ok());
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0005_key_website" => "migrations/0005_key_website.sql",
     "0006_dead_letter_replays" => "migrations/0006_dead_letter_replays.sql",
     "0007_respect_dnt" => "migrations/0007_respect_dnt.sql",
+    "0008_event_claims" => "migrations/0008_event_claims.sql",
     "0009_compact_events" => "migrations/0009_compact_events.sql",
     "0010_load_epochs" => "migrations/0010_load_epochs.sql",
     "0011_stream_positions" => "migrations/0011_stream_positions.sql",

@@ -92,6 +92,22 @@ pub struct DeadLetterReplayRow {
     pub recorded_at: Millis,
 }
 
+/// A row of `event_claims`, without `written_at`, which is the store's own: that an event wants its id, or when its turn
+/// is.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+pub struct EventClaimRow {
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub website_id: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub event_id: Uuid,
+    pub stream: String,
+    pub kafka_partition: u16,
+    pub kafka_offset: u64,
+    pub turn: u32,
+    pub received_at: Millis,
+}
+
 /// A row of `accounts`: the tenant that owns users and websites.
 #[allow(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]

@@ -1,13 +1,19 @@
 //! Inserts a batch once, whatever happens: the same token for the same offsets, transient errors repeated, and rows
 //! that the store refuses found by halving.
+//!
+//! A refused row must be known before the rows after it are made, since they would tell of a session that has it. So a
+//! block that is refused is tried out, in halves, on a table that keeps nothing ([`try_out`]); what is found becomes dead
+//! letters, durably, and the batch is made again without them. Only where that finds nothing are the halves inserted
+//! themselves ([`insert_events`]): then the neighbours of a refused row land as they were made.
 
 use std::time::{Duration, Instant};
 
 use clickhouse::{Client, RowOwned, RowWrite};
-use schema::rows::{DeadLetterRow, EventRow};
+use schema::rows::{DeadLetterRow, EventClaimRow, EventRow};
 use service::{Stop, failpoint};
 use thiserror::Error;
 
+use super::WorkerError;
 use crate::telemetry;
 
 /// First wait before a repeated insert; doubles up to [`BACKOFF_LIMIT`].
@@ -38,9 +44,47 @@ const REFUSED_ROW: [(u32, &str); 9] = [
 #[error("the insert was given up")]
 pub struct GivenUp;
 
+/// Where rows are tried out: a table with the columns and constraints of `events` that keeps nothing.
+const TRIAL: &str = "events_trial";
+
+/// Inserts rows under a token, all or none: `Err(reason)` when the store refuses one of them.
+pub(super) async fn insert_whole(
+    client: &Client,
+    token: &str,
+    rows: &[EventRow],
+    stop: &Stop,
+) -> Result<Result<(), &'static str>, GivenUp> {
+    insert_block(client, "events", Some(token), rows, stop).await
+}
+
+/// Which rows the store would refuse, and why; nothing is stored. Nothing is found either when the store cannot say:
+/// rows are refused for another reason than the table's own, or this user may not make tables.
+pub(super) async fn try_out(
+    client: &Client,
+    rows: &[EventRow],
+    stop: &Stop,
+) -> Result<Vec<(EventRow, &'static str)>, GivenUp> {
+    // Made anew each time, since the constraints of `events` may have changed. It stays: others may be using it.
+    if let Err(error) = client.query(include_str!("events_trial.sql")).execute().await {
+        tracing::warn!(%error, "The table for trying out rows could not be made.");
+        return Ok(Vec::new());
+    }
+    refused_of(client, TRIAL, "trial", rows, stop).await
+}
+
 /// Inserts rows under a token until the store has them. Rows that the store refuses come back with the reason.
 pub async fn insert_events(
     client: &Client,
+    token: &str,
+    rows: &[EventRow],
+    stop: &Stop,
+) -> Result<Vec<(EventRow, &'static str)>, GivenUp> {
+    refused_of(client, "events", token, rows, stop).await
+}
+
+async fn refused_of(
+    client: &Client,
+    table: &'static str,
     token: &str,
     rows: &[EventRow],
     stop: &Stop,
@@ -49,7 +93,7 @@ pub async fn insert_events(
     // Halves still to insert, the first on top. A half's token names its part, so each part is dropped by itself.
     let mut parts = vec![(token.to_owned(), rows)];
     while let Some((token, rows)) = parts.pop() {
-        match insert_block(client, "events", &token, rows, stop).await? {
+        match insert_block(client, table, Some(&token), rows, stop).await? {
             Ok(()) => {}
             Err(reason) if rows.len() == 1 => refused.extend(rows.iter().cloned().map(|row| (row, reason))),
             Err(_) => {
@@ -69,17 +113,28 @@ pub async fn insert_dead_letters(
     rows: &[DeadLetterRow],
     stop: &Stop,
 ) -> Result<(), GivenUp> {
-    if let Err(reason) = insert_block(client, "dead_letters", token, rows, stop).await? {
+    if let Err(reason) = insert_block(client, "dead_letters", Some(token), rows, stop).await? {
         tracing::error!(token, reason, "The dead letters were refused by the store.");
     }
     Ok(())
+}
+
+/// Inserts claims of event ids. Without a token they may be inserted again: whoever wants an id twice wants it once.
+pub(super) async fn insert_claims(
+    client: &Client,
+    token: Option<&str>,
+    rows: &[EventClaimRow],
+    stop: &Stop,
+) -> Result<(), WorkerError> {
+    let inserted = insert_block(client, "event_claims", token, rows, stop).await?;
+    inserted.map_err(WorkerError::Refused)
 }
 
 /// Inserts one block; `Err(reason)` when the store refuses a row of it.
 async fn insert_block<T>(
     client: &Client,
     table: &'static str,
-    token: &str,
+    token: Option<&str>,
     rows: &[T],
     stop: &Stop,
 ) -> Result<Result<(), &'static str>, GivenUp>
@@ -122,7 +177,7 @@ async fn timed<T>(table: &'static str, insert: impl Future<Output = T>) -> T {
 async fn try_insert<T>(
     client: &Client,
     table: &str,
-    token: &str,
+    token: Option<&str>,
     rows: &[T],
 ) -> Result<(), clickhouse::error::Error>
 where
@@ -132,8 +187,9 @@ where
         .insert::<T>(table)
         .await?
         .with_timeouts(Some(Duration::from_secs(30)), Some(Duration::from_mins(3)))
-        .with_setting("insert_deduplicate", "1")
-        .with_setting("insert_deduplication_token", token)
+        .with_setting("async_insert", "0")
+        .with_setting("insert_deduplicate", if token.is_some() { "1" } else { "0" })
+        .with_setting("insert_deduplication_token", token.unwrap_or_default())
         .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
         .with_setting("max_insert_block_size", BLOCK_ROWS)
         // An import of many years makes one block with many months.
@@ -152,7 +208,7 @@ fn refused_row(error: &clickhouse::error::Error) -> Option<&'static str> {
 }
 
 /// Between half and the whole of a wait, so that loaders do not come back all at once.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     let mut random = [0];
     // Without randomness the wait is whole.
     let _ = getrandom::fill(&mut random);

@@ -1,19 +1,15 @@
 //! From the stream to the store: read a batch, give every event its deltas, insert it once.
 //!
-//! One worker per partition that this process holds. A batch's life: read → decode → sessionise → **plan** (its range is
-//! made durable) → **insert** under a token made of that range → **commit**. After a crash anywhere the next worker finds
+//! One worker per partition that this process holds. A batch's life: read → **plan** (its range is made durable) →
+//! decode → claim event ids → sessionise → **insert** under a token made of that range → **commit**. After a crash anywhere the next worker finds
 //! the plan, makes the same batch from the same records and the same earlier rows, and inserts it under the same token:
 //! what had landed is dropped by the store, what had not lands now, in the table and in every view.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::Client;
-use schema::Event;
 use schema::epochs::Epoch;
-use schema::event::DecodeError;
-use schema::rows::{DeadLetterRow, EventRow};
 use service::{Clock, Stop, failpoint};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -21,6 +17,8 @@ use tokio::sync::watch;
 use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
 use crate::telemetry;
 
+mod batch;
+mod claims;
 mod epoch;
 pub mod insert;
 mod landed;
@@ -28,9 +26,10 @@ pub mod recall;
 mod row;
 pub mod sessionise;
 
+use batch::Past;
 use insert::GivenUp;
 use recall::Before;
-use sessionise::{Place, Sessioniser};
+use sessionise::Sessioniser;
 
 /// How the loader works. The numbers are those of the design.
 #[derive(Debug, Clone)]
@@ -74,6 +73,8 @@ enum WorkerError {
     Store(#[from] clickhouse::error::Error),
     #[error("{0}")]
     GivenUp(#[from] GivenUp),
+    #[error("the store refused claims of event ids: {0}")]
+    Refused(&'static str),
     #[error("the planned batch up to {end} cannot be read again: the stream ended at {at}")]
     PlanBroken { end: Offset, at: Offset },
     #[error("a worker died")]
@@ -158,13 +159,6 @@ struct Worker {
     epochs: watch::Receiver<Epoch>,
 }
 
-/// What a batch of records becomes.
-struct Batch {
-    rows: Vec<EventRow>,
-    dead: Vec<DeadLetterRow>,
-    repeats: usize,
-}
-
 impl Worker {
     /// Works until the lease is revoked, the end, or a failure.
     async fn run(self, mut lease: Box<dyn Lease>, stop: Stop) -> Result<(), WorkerError> {
@@ -192,7 +186,9 @@ impl Worker {
         let mut next = start.next;
         let recorded = self.recorded_epoch().await?;
         let mut sessions = Sessioniser::of_epoch(recorded);
-        if let Some(planned) = start.plan.filter(|planned| *planned > next) {
+        let landed_end = landed::end(&self.client, &self.before(next)).await?;
+        // What lies behind the plan's end was stored when the offsets were not set back yet: the plan is no word on it.
+        if let Some(planned) = start.plan.filter(|planned| *planned > next && *planned >= landed_end) {
             tracing::info!(
                 partition = self.partition,
                 from = next,
@@ -200,9 +196,13 @@ impl Worker {
                 "A planned batch is made again."
             );
             let records = self.read_planned(lease, planned).await?;
-            self.store(&mut sessions, next, planned, &records, end).await?;
+            let refused = landed::refused(&self.client, &self.before(next), planned).await?;
+            let past = Past { refused, ..Past::default() };
+            self.store(lease, &mut sessions, next..planned, &records, past, end).await?;
             lease.commit(planned).await?;
             next = planned;
+            // What landed of it may be the first try's: memory begins with what the rows say.
+            sessions = Sessioniser::of_epoch(recorded);
         }
         self.take_up_epoch(&mut sessions, next, false).await?;
         let mut epochs = self.epochs.clone();
@@ -212,7 +212,7 @@ impl Worker {
             linger: self.config.linger,
             before: None,
         };
-        next = self.pass_over_landed(lease, &mut sessions, next, limits, end).await?;
+        next = self.pass_over_landed(lease, sessions.epoch(), next, landed_end, limits, end).await?;
         loop {
             let records = tokio::select! {
                 biased;
@@ -229,7 +229,7 @@ impl Worker {
             failpoint::pass("after_poll");
             lease.plan(to).await?;
             failpoint::pass("after_plan");
-            self.store(&mut sessions, next, to, &records, end).await?;
+            self.store(lease, &mut sessions, next..to, &records, Past::default(), end).await?;
             failpoint::pass("after_insert");
             lease.commit(to).await?;
             failpoint::pass("after_commit");
@@ -245,12 +245,12 @@ impl Worker {
     async fn pass_over_landed(
         &self,
         lease: &mut dyn Lease,
-        sessions: &mut Sessioniser,
+        epoch: u32,
         mut next: Offset,
+        landed_end: Offset,
         limits: ReadLimits,
         end: &Stop,
     ) -> Result<Offset, WorkerError> {
-        let landed_end = landed::end(&self.client, &self.before(next)).await?;
         if next < landed_end {
             tracing::warn!(
                 partition = self.partition,
@@ -259,19 +259,17 @@ impl Worker {
                 "The offsets were set back; what was stored before is passed over."
             );
         }
+        let mut sessions = Sessioniser::of_epoch(epoch);
         while next < landed_end {
             let records = lease.read(ReadLimits { before: Some(landed_end), ..limits }).await?;
             let Some(last) = records.last() else { return Ok(next) };
             let to = last.offset + 1;
             let before = self.before(next);
-            let mut batch = self.make(sessions, next, &records).await?;
-            landed::retain_new(&self.client, &before, to, &mut batch.rows, &mut batch.dead).await?;
-            if !batch.rows.is_empty() || !batch.dead.is_empty() {
-                lease.plan(to).await?;
-                // Not the token of a first delivery: that one may have been of the same range.
-                let token = format!("{}/{}/{next}-{to}+", before.stream, before.partition);
-                self.insert(sessions, batch, &token, &records, end).await?;
-            }
+            let refused = landed::refused(&self.client, &before, to).await?;
+            let decoded = self.decode(&records, &refused);
+            let landed = landed::of_batch(&self.client, &before, to, &decoded.events).await?;
+            let past = Past { refused, landed: Some(landed) };
+            self.store(lease, &mut sessions, next..to, &records, past, end).await?;
             lease.commit(to).await?;
             next = to;
         }
@@ -302,142 +300,6 @@ impl Worker {
                 return Err(WorkerError::PlanBroken { end, at });
             }
             records.extend(more);
-        }
-    }
-
-    /// Makes the batch `from..to` and inserts it, under the token of that range.
-    async fn store(
-        &self,
-        sessions: &mut Sessioniser,
-        from: Offset,
-        to: Offset,
-        records: &[Stored],
-        end: &Stop,
-    ) -> Result<(), WorkerError> {
-        let batch = self.make(sessions, from, records).await?;
-        let token = format!("{}/{}/{from}-{to}", self.stream.id(), self.partition);
-        self.insert(sessions, batch, &token, records, end).await
-    }
-
-    /// Inserts a batch under its token, and what the store refuses of it as dead letters.
-    async fn insert(
-        &self,
-        sessions: &mut Sessioniser,
-        batch: Batch,
-        token: &str,
-        records: &[Stored],
-        end: &Stop,
-    ) -> Result<(), WorkerError> {
-        let refused = insert::insert_events(&self.client, token, &batch.rows, end).await?;
-        let stored = batch.rows.len() - refused.len();
-        let mut dead = batch.dead;
-        for (row, reason) in refused {
-            // What was held of it is not in the store: it is made again from the rows that are.
-            sessions.forget(row.website_id, &[row.day, row.session_day]);
-            if let Some(record) = records.iter().find(|record| record.offset == row.kafka_offset) {
-                dead.push(self.dead_letter(record, "refused_by_store", reason.to_owned()));
-            }
-        }
-        insert::insert_dead_letters(&self.client, token, &dead, end).await?;
-        telemetry::batch(stored, batch.repeats);
-        for letter in &dead {
-            telemetry::dead_letter(letter.reason.clone());
-        }
-        tracing::debug!(
-            partition = self.partition,
-            token,
-            rows = batch.rows.len(),
-            repeats = batch.repeats,
-            dead_letters = dead.len(),
-            "A batch was stored."
-        );
-        Ok(())
-    }
-
-    async fn make(
-        &self,
-        sessions: &mut Sessioniser,
-        from: Offset,
-        records: &[Stored],
-    ) -> Result<Batch, WorkerError> {
-        let mut batch = Batch { rows: Vec::with_capacity(records.len()), dead: Vec::new(), repeats: 0 };
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
-            match Event::from_bytes(&record.payload) {
-                Ok(event) => events.push((record.offset, event)),
-                Err(error) => {
-                    let reason = match error {
-                        DecodeError::Malformed(_) | DecodeError::Missing(_) => "malformed",
-                        DecodeError::Newer(_) => "newer_version",
-                    };
-                    batch.dead.push(self.dead_letter(record, reason, error.to_string()));
-                }
-            }
-        }
-        // Events that overtook each other on their way are put in order here; a person's stay in one partition.
-        events.sort_by_key(|(_, event)| event.time_ms);
-        self.recall_for(sessions, from, events.iter().map(|(_, event)| event)).await?;
-        for (offset, event) in events {
-            // A session that went on over midnight may need one day more.
-            self.recall_for(sessions, from, std::iter::once(&event)).await?;
-            let place = Place { stream: self.stream.id(), partition: self.partition, offset };
-            match sessions.apply(event, place) {
-                Some(row) => batch.rows.push(EventRow { epoch: sessions.epoch(), ..row }),
-                None => batch.repeats += 1,
-            }
-        }
-        Ok(batch)
-    }
-
-    /// Recalls the days that these events need and that are not in memory.
-    async fn recall_for(
-        &self,
-        sessions: &mut Sessioniser,
-        from: Offset,
-        events: impl Iterator<Item = &Event> + Clone + Send,
-    ) -> Result<(), WorkerError> {
-        loop {
-            let missing: HashSet<_> = events.clone().filter_map(|event| sessions.missing(event)).collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            let before = self.before(from);
-            for (key, mut day) in self.recall_with_patience(&before, &missing).await? {
-                day.used_at = self.clock.now();
-                sessions.put(key, day);
-            }
-        }
-    }
-
-    /// Asks until the store answers: while it is away the stream holds what comes.
-    async fn recall_with_patience(
-        &self,
-        before: &Before<'_>,
-        missing: &HashSet<sessionise::DayKey>,
-    ) -> Result<Vec<(sessionise::DayKey, sessionise::Day)>, WorkerError> {
-        let mut wait = Duration::from_millis(100);
-        loop {
-            match recall::recall(&self.client, before, missing).await {
-                Ok(days) => return Ok(days),
-                Err(error @ clickhouse::error::Error::SchemaMismatch(_)) => return Err(error.into()),
-                Err(error) => {
-                    tracing::warn!(%error, partition = self.partition, "Earlier rows could not be read; it is tried again.");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(10));
-                }
-            }
-        }
-    }
-
-    fn dead_letter(&self, record: &Stored, reason: &str, detail: String) -> DeadLetterRow {
-        DeadLetterRow {
-            stream: self.stream.id().to_owned(),
-            kafka_partition: self.partition as u16,
-            kafka_offset: record.offset,
-            reason: reason.to_owned(),
-            detail,
-            payload: record.payload.to_vec(),
-            recorded_at: self.clock.now(),
         }
     }
 }

@@ -21,9 +21,6 @@ use super::row::{Booked, Deltas, Stamp, row};
 /// A session ends when the gap to the next event is over 30 minutes.
 pub const SESSION_GAP_MS: i64 = 30 * 60 * 1000;
 
-/// An event that arrives so soon after it happened is live; one with an older time of its own was imported.
-const LIVE_WITHIN_MS: i64 = 60 * 1000;
-
 /// A website and one of its local days (days since 1970-01-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DayKey {
@@ -120,9 +117,7 @@ impl Sessioniser {
             return Some(today);
         }
         let yesterday = DayKey { day: event.day_before(), ..today };
-        // A live event that repeats one from before midnight is found in yesterday's ids.
-        let repeatable = event.event_id.is_some() && event.received_ms - event.time_ms < LIVE_WITHIN_MS;
-        if (event.previous_person != 0 || repeatable) && !self.days.contains_key(&yesterday) {
+        if event.previous_person != 0 && !self.days.contains_key(&yesterday) {
             return Some(yesterday);
         }
         // A late event of a session that went on over midnight is booked where the session is now.
@@ -184,21 +179,20 @@ impl Sessioniser {
         self.days.values().map(Day::count).sum()
     }
 
-    /// The event's row; `None` when its id was seen before. All days that it needs must be here.
+    /// Whether the event's id was seen on its day. The day must be here.
+    pub fn repeats(&self, event: &Event) -> bool {
+        let day = self.days.get(&DayKey { website_id: event.website_id(), day: event.day });
+        let id = event.event_id.map(|id| Uuid::from(id).as_u128());
+        day.zip(id).is_some_and(|(day, id)| day.event_ids.contains(&id))
+    }
+
+    /// The event's row; `None` when its id was seen before on its day. All days that it needs must be here.
     pub fn apply(&mut self, event: Event, place: Place<'_>) -> Option<EventRow> {
         let key = DayKey { website_id: event.website_id(), day: event.day };
         let received = event.received_ms;
         let event_id = event.event_id.map(Uuid::from).unwrap_or_default();
-        if !event_id.is_nil() {
-            let yesterday = DayKey { day: event.day_before(), ..key };
-            let repeats = |day: &Day| day.event_ids.contains(&event_id.as_u128());
-            let live = received - event.time_ms < LIVE_WITHIN_MS;
-            if live && self.days.get(&yesterday).is_some_and(repeats) {
-                return None;
-            }
-            if !self.day(key, received).event_ids.insert(event_id.as_u128()) {
-                return None;
-            }
+        if !event_id.is_nil() && !self.day(key, received).event_ids.insert(event_id.as_u128()) {
+            return None;
         }
         if event.excluded {
             return Some(row(event, place, event_id, Deltas::default(), None));

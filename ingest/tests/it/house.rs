@@ -285,6 +285,15 @@ impl Loading {
     }
 }
 
+impl Loading {
+    /// Ends it where it is, as a crash would: what it has sent is on its way, nothing else is done.
+    pub(crate) async fn die(self) {
+        self.running.abort();
+        let _ = self.running.await;
+        self.stop.cancel();
+    }
+}
+
 /// A test's own website, and the key of the user who may write its past.
 pub(crate) struct Site<'h> {
     house: &'h House,

@@ -46,6 +46,8 @@ macro_rules! on_both {
     };
 }
 
+pub(crate) use on_both;
+
 on_both!(
     every_accepted_event_is_one_row_and_the_deltas_add_up,
     a_loader_that_is_stopped_in_the_middle_doubles_nothing,
@@ -53,6 +55,8 @@ on_both!(
     a_batch_that_was_inserted_but_not_committed_is_dropped_by_the_store,
     a_record_that_cannot_be_read_is_a_dead_letter_and_the_partition_goes_on,
     a_row_that_the_store_refuses_is_found_and_its_neighbours_land,
+    a_row_that_the_store_refuses_takes_no_count_of_others_with_it,
+    a_row_that_the_store_refuses_is_one_letter_wherever_its_loader_dies,
     a_store_that_is_away_holds_up_the_loading_and_nothing_else,
 );
 
@@ -346,6 +350,59 @@ async fn a_row_that_the_store_refuses_is_found_and_its_neighbours_land(ground: G
         );
         assert_eq!(Event::from_bytes(&letter.payload).unwrap().path, "/poison");
     }
+}
+
+/// Begins where the store refuses it, and looks on: the visit is the second view's, and a minute is not counted.
+async fn poisoned(house: &House, site: &Site<'_>, people: u32) {
+    let constraint = "ALTER TABLE events ADD CONSTRAINT poison CHECK path != '/poison'";
+    house.store.client().query(constraint).execute().await.unwrap();
+    for (step, path) in ["/poison", "/", "/done"].into_iter().enumerate() {
+        house.clock.set(NOW + STEP_MS * step as i64);
+        for person in 0..people {
+            let event = site.view_with(json!({ "path": path, "event_id": format!("{person}{path}") }));
+            assert_eq!(house.send(&at(format!("10.3.0.{person}")), &event).await, 202);
+        }
+    }
+}
+
+async fn assert_poison_counts_nowhere(house: &House, site: &Site<'_>, people: u32) {
+    let each = i64::from(people);
+    let expected = Totals {
+        events: 2 * each,
+        pageviews: 2 * each,
+        unique_pageviews: 2 * each,
+        visitors: each,
+        visits: each,
+        bounces: 0,
+        duration_ms: each * STEP_MS,
+    };
+    assert_eq!(totals(house, site).await, expected);
+    let letters = house.dead_letters().await;
+    assert_eq!(letters.len(), people as usize);
+    assert!(letters.iter().all(|letter| letter.reason == "refused_by_store"), "{letters:?}");
+}
+
+async fn a_row_that_the_store_refuses_takes_no_count_of_others_with_it(ground: Ground) {
+    let house = house(&ground).await;
+    let site = house.site().await;
+    poisoned(&house, &site, 12).await;
+    let _loading = house.load(LoadConfig { linger: Duration::from_millis(100), ..LoadConfig::default() });
+    house.settle().await;
+    assert_poison_counts_nowhere(&house, &site, 12).await;
+}
+
+async fn a_row_that_the_store_refuses_is_one_letter_wherever_its_loader_dies(ground: Ground) {
+    let house = house(&ground).await;
+    let site = house.site().await;
+    poisoned(&house, &site, 6).await;
+    for round in 0..8 {
+        let loading = house.load(config());
+        tokio::time::sleep(Duration::from_millis(20 + 35 * round)).await;
+        loading.die().await;
+    }
+    let _loading = house.load(config());
+    house.settle().await;
+    assert_poison_counts_nowhere(&house, &site, 6).await;
 }
 
 async fn a_store_that_is_away_holds_up_the_loading_and_nothing_else(ground: Ground) {

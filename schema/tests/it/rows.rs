@@ -3,17 +3,20 @@
 use std::fmt::Debug;
 
 use clickhouse::{Row, RowOwned, RowRead, RowWrite};
-use schema::rows::{AccountRow, DeadLetterReplayRow, DeadLetterRow, EventRow, UserRow, WebsiteRow};
+use schema::rows::{
+    AccountRow, DeadLetterReplayRow, DeadLetterRow, EventClaimRow, EventRow, UserRow, WebsiteRow,
+};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::house::{self, utc};
 
 /// Every struct of `rows.rs`, with its table.
-const TABLES: [(&str, &str, &[&str]); 6] = [
+const TABLES: [(&str, &str, &[&str]); 7] = [
     ("EventRow", "events", EventRow::COLUMN_NAMES),
     ("DeadLetterRow", "dead_letters", DeadLetterRow::COLUMN_NAMES),
     ("DeadLetterReplayRow", "dead_letter_replays", DeadLetterReplayRow::COLUMN_NAMES),
+    ("EventClaimRow", "event_claims", EventClaimRow::COLUMN_NAMES),
     ("AccountRow", "accounts", AccountRow::COLUMN_NAMES),
     ("UserRow", "users", UserRow::COLUMN_NAMES),
     ("WebsiteRow", "websites", WebsiteRow::COLUMN_NAMES),
@@ -118,6 +121,20 @@ async fn a_replays_step_is_read_as_it_was_written() {
         recorded_at: utc(20_000, 1, 2) + 345,
     };
     comes_back("dead_letter_replays", step).await;
+}
+
+#[tokio::test]
+async fn a_claim_is_read_as_it_was_written() {
+    let claim = EventClaimRow {
+        website_id: Uuid::new_v4(),
+        event_id: Uuid::max(),
+        stream: "stream".into(),
+        kafka_partition: u16::MAX,
+        kafka_offset: u64::MAX,
+        turn: u32::MAX,
+        received_at: utc(20_000, 1, 2) + 345,
+    };
+    comes_back("event_claims", claim).await;
 }
 
 #[tokio::test]

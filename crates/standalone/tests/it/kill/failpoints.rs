@@ -9,7 +9,8 @@ use super::ledger::{Senders, assert_exactly_once, zone_at_noon};
 use crate::cli::process::{ADMIN_KEY, Folder};
 
 /// The points of a batch's life, in their order.
-const POINTS: [&str; 5] = ["after_poll", "after_plan", "mid_insert", "after_insert", "after_commit"];
+const POINTS: [&str; 7] =
+    ["after_poll", "after_plan", "after_want", "after_turn", "mid_insert", "after_insert", "after_commit"];
 
 /// Runs a house that dies at each point in turn, under traffic; `stream`: more settings.
 async fn assert_every_point_is_survived(stream: &[(&str, &str)]) {

@@ -130,7 +130,7 @@ impl Sender {
                 let url = self.house.borrow_and_update().clone();
                 let body = json!({
                     "website_id": self.website, "event_type": "page_view", "path": path,
-                    "url": format!("https://kill.example{path}"),
+                    "url": format!("https://kill.example{path}"), "event_id": path,
                 });
                 let request = client.post(format!("{url}/api/v1/collect")).json(&body);
                 let request = request.header("x-forwarded-for", &address).header("user-agent", agent);

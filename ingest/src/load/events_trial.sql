@@ -1,0 +1,1 @@
+CREATE OR REPLACE TABLE events_trial AS events ENGINE = Null
