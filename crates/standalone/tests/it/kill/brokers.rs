@@ -21,7 +21,7 @@ pub struct Brokers {
     address: String,
     topic: String,
     partitions: String,
-    _mock: Option<MockCluster<'static, DefaultProducerContext>>,
+    mock: Option<MockCluster<'static, DefaultProducerContext>>,
 }
 
 impl Brokers {
@@ -29,10 +29,9 @@ impl Brokers {
     pub fn mock(partitions: u32) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         let address = cluster.bootstrap_servers();
-        let brokers = Self { _mock: Some(cluster), ..Self::at(address, partitions) };
-        let cluster = brokers._mock.as_ref().unwrap();
+        let brokers = Self::at(address, partitions);
         cluster.create_topic(&brokers.topic, partitions.cast_signed(), 1).unwrap();
-        brokers
+        Self { mock: Some(cluster), ..brokers }
     }
 
     /// The Kafka that `FOOTFALL_TEST_KAFKA` names. None: there is none, and the test's output says so.
@@ -40,7 +39,8 @@ impl Brokers {
         let address = std::env::var(REAL).ok().filter(|address| !address.is_empty());
         if address.is_none() {
             // Not by `eprintln!`, which is kept back when a test succeeds.
-            let _ = writeln!(std::io::stderr(), "Skipped: {REAL} does not name a real Kafka (scripts/kafka).");
+            let _ =
+                writeln!(std::io::stderr(), "Skipped: {REAL} does not name a real Kafka (scripts/kafka).");
         }
         address.map(|address| Self::at(address, partitions))
     }
@@ -48,7 +48,7 @@ impl Brokers {
     /// A new topic on a Kafka. Whoever opens it first makes it.
     pub fn at(address: String, partitions: u32) -> Self {
         let topic = format!("footfall-test-{}", Uuid::new_v4().simple());
-        Self { address, topic, partitions: partitions.to_string(), _mock: None }
+        Self { address, topic, partitions: partitions.to_string(), mock: None }
     }
 
     /// What a program must be told.
@@ -59,6 +59,19 @@ impl Brokers {
             ("FOOTFALL_KAFKA_GROUP", &self.topic),
             ("FOOTFALL_PARTITIONS", &self.partitions),
         ]
+    }
+}
+
+/// What only the protocol's mock can be told.
+impl Brokers {
+    /// Nobody answers any more, and connections break.
+    pub fn go_away(&self) {
+        self.mock.as_ref().unwrap().broker_down(1).unwrap();
+    }
+
+    /// They answer again, with all that they had.
+    pub fn come_back(&self) {
+        self.mock.as_ref().unwrap().broker_up(1).unwrap();
     }
 }
 
@@ -93,8 +106,11 @@ impl OwnKafka {
         let (log, _) = gather(process.stderr.take().unwrap());
         let deadline = Instant::now() + PATIENCE;
         while !out.lock().unwrap().contains("127.0.0.1:") {
-            let ended = process.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {}", told(&log));
+            if process.try_wait().unwrap().is_some() || Instant::now() > deadline {
+                let _ = process.kill();
+                let _ = process.wait();
+                panic!("Kafka did not start: {}", told(&log));
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
         process

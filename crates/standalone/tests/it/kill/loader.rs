@@ -113,9 +113,9 @@ fn is_fresh(program: &Path) -> bool {
 
 fn newest(folder: &Path) -> Option<SystemTime> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let times = entries.map(|entry| entry.path()).filter_map(|path| {
-        if path.is_dir() { newest(&path) } else { modified(&path) }
-    });
+    let times = entries
+        .map(|entry| entry.path())
+        .filter_map(|path| if path.is_dir() { newest(&path) } else { modified(&path) });
     times.max()
 }
 

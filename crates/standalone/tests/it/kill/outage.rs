@@ -8,13 +8,62 @@ use tokio::sync::watch;
 use super::brokers::{Brokers, OwnKafka};
 use super::ledger::{assert_exactly_once_but, seed, zone_at_noon};
 use super::senders::{PARTLY, Senders};
-use crate::cli::process::{ADMIN_KEY, Folder};
+use crate::cli::process::{ADMIN_KEY, Folder, Server};
 
 /// Longer than a collector waits for the brokers, and than they wait for a loader.
 const AWAY: Duration = Duration::from_secs(30);
 
-/// Whoever was told that an event is stored was told the truth, whatever the others were told: a collector that has
-/// nowhere to put an event says 503.
+/// Enough for the same on Kafka's protocol, where nothing else takes its time.
+const AWAY_SHORTLY: Duration = Duration::from_secs(13);
+
+/// A house on these brokers, and machines that send to it.
+struct Scene {
+    folder: Folder,
+    server: Server,
+    website: String,
+    senders: Senders,
+    _house: watch::Sender<String>,
+}
+
+impl Scene {
+    async fn on(brokers: &Brokers) -> Self {
+        let folder = Folder::new().await;
+        let server = folder.serve_openly_with(&brokers.settings());
+        let website = server.add_website(ADMIN_KEY, "outage.example", &zone_at_noon()).await;
+        let (tell, house) = watch::channel(server.url());
+        let senders = Senders::start(16, seed(), &website, &house);
+        let scene = Self { folder, server, website, senders, _house: tell };
+        scene.goes_on().await;
+        scene
+    }
+
+    /// The brokers are there, and have been for a while.
+    async fn goes_on(&self) {
+        self.senders.accepted_once_more().await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+
+    /// Whoever was told that an event is stored was told the truth, whatever the others were told: a collector that
+    /// has nowhere to put an event says 503.
+    async fn assert_nobody_was_deceived(self) {
+        let ledger = self.senders.stop().await;
+        self.server.settle(ADMIN_KEY, &self.website).await;
+        let answers = [StatusCode::SERVICE_UNAVAILABLE, PARTLY];
+        assert_exactly_once_but(&answers, &self.folder, &self.server, &self.website, &ledger).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_202_is_stored_once_when_kafka_was_away() {
+    let brokers = Brokers::mock(4);
+    let scene = Scene::on(&brokers).await;
+    brokers.go_away();
+    tokio::time::sleep(AWAY_SHORTLY).await;
+    brokers.come_back();
+    scene.goes_on().await;
+    scene.assert_nobody_was_deceived().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_202_is_stored_once_when_a_real_kafka_was_away() {
     if Brokers::real(8).is_none() {
@@ -22,34 +71,18 @@ async fn every_202_is_stored_once_when_a_real_kafka_was_away() {
     }
     // One of its own: what is done to it would be done to every other test.
     let mut kafka = tokio::task::spawn_blocking(OwnKafka::start).await.unwrap();
-    let brokers = Brokers::at(kafka.address(), 8);
-    let folder = Folder::new().await;
-    let server = folder.serve_openly_with(&brokers.settings());
-    let website = server.add_website(ADMIN_KEY, "outage.example", &zone_at_noon()).await;
-    let (_tell, house) = watch::channel(server.url());
-    let senders = Senders::start(16, seed(), &website, &house);
-
-    senders.accepted_once_more().await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let scene = Scene::on(&Brokers::at(kafka.address(), 8)).await;
     kafka.freeze();
     tokio::time::sleep(AWAY).await;
     kafka.thaw();
-    senders.accepted_once_more().await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    scene.goes_on().await;
     kafka.kill();
     tokio::time::sleep(AWAY).await;
-    kafka = tokio::task::spawn_blocking(move || {
+    let started = tokio::task::spawn_blocking(move || {
         kafka.start_again();
         kafka
-    })
-    .await
-    .unwrap();
-    senders.accepted_once_more().await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let ledger = senders.stop().await;
-    server.settle(ADMIN_KEY, &website).await;
-    println!("2 outages of {} s", AWAY.as_secs());
-    let answers = [StatusCode::SERVICE_UNAVAILABLE, PARTLY];
-    assert_exactly_once_but(&answers, &folder, &server, &website, &ledger).await;
-    drop(kafka);
+    });
+    let _kafka = started.await.unwrap();
+    scene.goes_on().await;
+    scene.assert_nobody_was_deceived().await;
 }

@@ -140,14 +140,15 @@ impl Sender {
     /// Sends them in one request, and never again: whether they were stored is for the store to say.
     async fn send(&mut self, is_server: bool, views: &[View]) {
         let url = self.house.borrow_and_update().clone();
-        let answer = if is_server { self.relay(&url, views).await } else { self.collect(&url, &views[0]).await };
+        let answer =
+            if is_server { self.relay(&url, views).await } else { self.collect(&url, &views[0]).await };
         {
             let mut ledger = self.ledger.lock().unwrap();
             let paths = views.iter().map(|view| view.path.clone());
             match answer {
                 Ok(StatusCode::ACCEPTED) => ledger.accepted.extend(paths),
                 Ok(other) => ledger.others.extend(paths.map(|path| (path, other))),
-                Err(_) => ledger.unknown.extend(paths),
+                Err(()) => ledger.unknown.extend(paths),
             }
         }
         if answer.is_err() {
