@@ -29,7 +29,7 @@ pub async fn assert_every_point_is_survived(stream: &[(&str, &str)]) {
             website = server.add_website(ADMIN_KEY, "failpoint.example", &zone_at_noon()).await;
         }
         tell.send(server.url()).unwrap();
-        senders.get_or_insert_with(|| Senders::start(4, 7, &website, &house));
+        senders.get_or_insert_with(|| Senders::start(8, 7, &website, &house));
         let log = tokio::task::spawn_blocking(move || server.wait_until_it_dies()).await.unwrap();
         made_again += log.matches(MADE_AGAIN).count();
     }
