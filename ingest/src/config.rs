@@ -27,6 +27,10 @@ use crate::surfaces::App;
 pub struct StreamConfig {
     /// `FOOTFALL_KAFKA`: brokers as `host:port,…`; unset: the journal.
     pub kafka: Option<String>,
+    /// `FOOTFALL_KAFKA_TOPIC`: the topic on them, also a part of every stored row's stream. Default `events`.
+    pub topic: String,
+    /// `FOOTFALL_KAFKA_GROUP`: the consumer group of the loaders. Default `footfall-load`.
+    pub group: String,
     /// `FOOTFALL_PARTITIONS`: how many partitions a new stream gets. Default 4.
     pub partitions: u32,
     /// The journal's folder.
@@ -38,19 +42,36 @@ impl StreamConfig {
     pub fn from_env(data: &std::path::Path) -> Result<Self, ConfigError> {
         const PARTITIONS: &str = "FOOTFALL_PARTITIONS";
         const EXPECTED: &str = "a number from 1 to 1024";
+        const TOPIC: &str = "FOOTFALL_KAFKA_TOPIC";
         let partitions = config::read_as(PARTITIONS, EXPECTED)?.unwrap_or(4);
         if !(1..=1024).contains(&partitions) {
             return Err(ConfigError { name: PARTITIONS, reason: format!("expected {EXPECTED}") });
         }
-        Ok(Self { kafka: config::read("FOOTFALL_KAFKA")?, partitions, journal: data.join("journal") })
+        let topic = config::read(TOPIC)?.unwrap_or_else(|| "events".to_owned());
+        if !is_topic(&topic) {
+            let reason = "expected up to 249 letters, digits, `.`, `_` and `-`".to_owned();
+            return Err(ConfigError { name: TOPIC, reason });
+        }
+        Ok(Self {
+            kafka: config::read("FOOTFALL_KAFKA")?,
+            topic,
+            group: config::read("FOOTFALL_KAFKA_GROUP")?.unwrap_or_else(|| "footfall-load".to_owned()),
+            partitions,
+            journal: data.join("journal"),
+        })
     }
 
     /// Opens the stream.
     pub async fn open(&self) -> anyhow::Result<Arc<dyn Stream>> {
         Ok(match &self.kafka {
-            Some(brokers) => Kafka::open(KafkaOptions::new(brokers, self.partitions))
-                .await
-                .context("FOOTFALL_KAFKA: Kafka could not be opened")?,
+            Some(brokers) => {
+                let options = KafkaOptions {
+                    topic: self.topic.clone(),
+                    group: self.group.clone(),
+                    ..KafkaOptions::new(brokers, self.partitions)
+                };
+                Kafka::open(options).await.context("FOOTFALL_KAFKA: Kafka could not be opened")?
+            }
             None => {
                 let options = JournalOptions::new(&self.journal, self.partitions);
                 let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
@@ -58,6 +79,13 @@ impl StreamConfig {
             }
         })
     }
+}
+
+/// What Kafka takes for a topic's name.
+fn is_topic(name: &str) -> bool {
+    (1..=249).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !matches!(name, "." | "..")
 }
 
 /// How often the geo database's file is looked at: it is replaced once a week or so, and asking its size costs nothing.

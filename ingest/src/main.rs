@@ -32,6 +32,8 @@ const SETTINGS: &str = "\
 Settings:
   FOOTFALL_CLICKHOUSE_URL   http(s)://[user:password@]host:port[/database]; required
   FOOTFALL_KAFKA            brokers as host:port,…; without them the journal is used, and only `all` works
+  FOOTFALL_KAFKA_TOPIC      the topic on them; events
+  FOOTFALL_KAFKA_GROUP      the consumer group of the loaders; footfall-load
   FOOTFALL_PARTITIONS       partitions of a new topic or journal; 4
   FOOTFALL_DATA             the folder of the journal; data
   FOOTFALL_MASTER_KEY       32 random bytes as hexadecimal digits or base64, the same in all processes;

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use rdkafka::mocking::MockCluster;
 use serde_json::Value;
 
 use crate::house::{Site, TestHouse, house};
+use crate::kill::loader::{Loader, STORED};
 
 /// A case's file, copied into the project.
-fn case(name: &str, file: &str) -> PathBuf {
+pub fn case(name: &str, file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(name).join(file)
 }
 
@@ -21,7 +23,7 @@ pub fn footfall(args: &[&str]) -> String {
 }
 
 /// Runs the real binary against a house.
-fn footfall_at(house: &TestHouse, args: &[&str]) -> String {
+pub fn footfall_at(house: &TestHouse, args: &[&str]) -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_footfall"))
         .args(args)
         .env("FOOTFALL_SERVER", &house.url)
@@ -47,14 +49,14 @@ fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-async fn site_of(house: &TestHouse, case_name: &str) -> Site {
+pub async fn site_of(house: &TestHouse, case_name: &str) -> Site {
     let mut settings = read(&case(case_name, "site.json"));
     // Each test owns its website; the cases' domains appear in no report of these.
     settings.as_object_mut().unwrap().remove("domain");
     house.website(settings).await
 }
 
-async fn assert_reports(house: &TestHouse, case_name: &str, site: &Site) {
+pub async fn assert_reports(house: &TestHouse, case_name: &str, site: &Site) {
     let mut checked = 0;
     for expected in read(&case(case_name, "expected.json")).as_array().unwrap() {
         let query = expected["report"].as_str().unwrap();
@@ -115,23 +117,47 @@ async fn many_imports_make_the_same_sessions_as_one() {
 
 /// All four cases at once, each into a website of its own, into a house with so many partitions.
 async fn assert_cases_at_once(partitions: u32) {
-    let house = TestHouse::open(partitions);
+    import_cases_at_once(&TestHouse::open(partitions)).await;
+}
+
+async fn import_cases_at_once(house: &TestHouse) {
     let mut imports = Vec::new();
     for name in ["small", "utc", "new-york", "kolkata"] {
-        let site = site_of(&house, name).await;
-        let (house, id) = (house.clone(), site.id.clone());
-        let import = tokio::task::spawn_blocking(move || {
-            let events = case(name, "events.ndjson");
-            footfall_at(
-                &house,
-                &["import", events.to_str().unwrap(), "--website", &id, "--format", "ndjson"],
-            );
-        });
+        let site = site_of(house, name).await;
+        let import = importing(house, name, &site);
         imports.push((name, site, import));
     }
     for (name, site, import) in imports {
         import.await.unwrap();
-        assert_reports(&house, name, &site).await;
+        assert_reports(house, name, &site).await;
+    }
+}
+
+/// Imports a case beside what else is done.
+fn importing(house: &TestHouse, name: &'static str, site: &Site) -> tokio::task::JoinHandle<()> {
+    let (house, id) = (house.clone(), site.id.clone());
+    tokio::task::spawn_blocking(move || {
+        let events = case(name, "events.ndjson");
+        footfall_at(&house, &["import", events.to_str().unwrap(), "--website", &id, "--format", "ndjson"]);
+    })
+}
+
+/// All four cases at once from Kafka, loaded by the house and perhaps by a second loader in the same group.
+async fn assert_cases_from_kafka(partitions: u32, loaders: u32) {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("events", partitions.cast_signed(), 1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let house = TestHouse::open_on(partitions, Some(brokers.clone()));
+    let second = (loaders == 2).then(|| Loader::start(&house.store_url, &[("FOOTFALL_KAFKA", &brokers)]));
+    if let Some(second) = &second {
+        // A group gives one partition to one loader; of more than one the second gets some.
+        let ready = if partitions > 1 { "Partitions were assigned" } else { "The loader runs." };
+        second.has_logged(ready).await;
+    }
+    import_cases_at_once(&house).await;
+    if let Some(second) = second {
+        assert!(partitions == 1 || second.log().contains(STORED), "it had no work: {}", second.log());
+        second.terminate().await;
     }
 }
 
@@ -148,4 +174,47 @@ async fn three_partitions_make_the_same_sessions() {
 #[tokio::test]
 async fn eight_partitions_make_the_same_sessions() {
     assert_cases_at_once(8).await;
+}
+
+#[tokio::test]
+async fn one_partition_of_kafka_makes_the_same_sessions() {
+    assert_cases_from_kafka(1, 1).await;
+}
+
+#[tokio::test]
+async fn three_partitions_of_kafka_make_the_same_sessions() {
+    assert_cases_from_kafka(3, 1).await;
+}
+
+#[tokio::test]
+async fn eight_partitions_of_kafka_make_the_same_sessions() {
+    assert_cases_from_kafka(8, 1).await;
+}
+
+#[tokio::test]
+async fn two_loaders_of_one_partition_make_the_same_sessions() {
+    assert_cases_from_kafka(1, 2).await;
+}
+
+#[tokio::test]
+async fn two_loaders_of_three_partitions_make_the_same_sessions() {
+    assert_cases_from_kafka(3, 2).await;
+}
+
+#[tokio::test]
+async fn two_loaders_of_eight_partitions_make_the_same_sessions() {
+    assert_cases_from_kafka(8, 2).await;
+}
+
+#[tokio::test]
+async fn two_imports_of_the_same_people_into_two_websites_at_once_disturb_neither() {
+    let house = house();
+    let sites = [site_of(house, "utc").await, site_of(house, "utc").await];
+    let imports = [importing(house, "utc", &sites[0]), importing(house, "utc", &sites[1])];
+    for import in imports {
+        import.await.unwrap();
+    }
+    for site in &sites {
+        assert_reports(house, "utc", site).await;
+    }
 }

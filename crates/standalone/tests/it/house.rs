@@ -25,6 +25,8 @@ pub struct TestHouse {
     pub key: String,
     /// Its store, for looking behind the reports.
     pub store: StoreUrl,
+    /// The same as other programs are told.
+    pub store_url: String,
 }
 
 /// The house of this test process.
@@ -36,27 +38,39 @@ pub fn house() -> &'static TestHouse {
 impl TestHouse {
     /// A house of its own: its database, its journal with so many partitions. It stays open until the process ends.
     pub fn open(partitions: u32) -> Self {
+        Self::open_on(partitions, None)
+    }
+
+    /// The same on Kafka, where brokers are named: on the topic `events` there, with the partitions that it has.
+    pub fn open_on(partitions: u32, brokers: Option<String>) -> Self {
         let (tell, told) = std::sync::mpsc::channel();
         // On a thread of its own: every test's runtime ends with the test.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(open(partitions, &tell));
+            runtime.block_on(open(partitions, brokers, &tell));
         });
         told.recv().expect("the house of the tests did not open")
     }
 }
 
-async fn open(partitions: u32, tell: &std::sync::mpsc::Sender<TestHouse>) {
+async fn open(partitions: u32, brokers: Option<String>, tell: &std::sync::mpsc::Sender<TestHouse>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let engine = sandbox::testing::engine().await;
-    let store = StoreUrl::parse(&engine.store_url)
-        .unwrap()
-        .with_database(&format!("test_house_{}", Uuid::new_v4().simple()));
+    let mut store_url = url::Url::parse(&engine.store_url).unwrap();
+    store_url.set_path(&format!("test_house_{}", Uuid::new_v4().simple()));
+    let store_url = store_url.to_string();
+    let store = StoreUrl::parse(&store_url).unwrap();
     let journal = tempfile::tempdir().unwrap();
     let config = HouseConfig {
         store: store.clone(),
         master: MasterKey::generate().unwrap(),
-        stream: StreamConfig { kafka: None, partitions, journal: journal.path().join("journal") },
+        stream: StreamConfig {
+            kafka: brokers,
+            topic: "events".to_owned(),
+            group: "footfall-load".to_owned(),
+            partitions,
+            journal: journal.path().join("journal"),
+        },
         collect: CollectConfig {
             limit: Rate::Off,
             // A test says who calls with X-Forwarded-For.
@@ -72,7 +86,7 @@ async fn open(partitions: u32, tell: &std::sync::mpsc::Sender<TestHouse>) {
     let key = house.directory.bootstrap_admin(None).await.unwrap().unwrap().to_string();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tell.send(TestHouse { url, key, store }).unwrap();
+    tell.send(TestHouse { url, key, store, store_url }).unwrap();
     service::serve::serve(house.router.clone(), listener, stop).await.unwrap();
 }
 

@@ -72,16 +72,31 @@ impl Folder {
     pub async fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let turn = TURNS.acquire().await.unwrap();
-        let store = std::env::var(STORE).ok().filter(|url| !url.is_empty()).map(|url| {
-            let mut url = url::Url::parse(&url).unwrap();
-            url.set_path(&format!("test_cli_{}", Uuid::new_v4().simple()));
-            url.to_string()
-        });
+        let store =
+            std::env::var(STORE).ok().filter(|url| !url.is_empty()).map(|url| database_of_its_own(&url));
         if store.is_none() && !sandbox::library_path().unwrap().is_file() {
             // It fetches the library, which the program itself never does.
             sandbox::testing::engine().await;
         }
         Self { place: TempDir::with_prefix("footfall-cli-").unwrap(), store, _turn: turn }
+    }
+
+    /// A folder whose house has no engine of its own but a database on the engine of the tests, where other programs
+    /// of the test reach it too.
+    pub async fn on_shared_store() -> Self {
+        let mut folder = Self::new().await;
+        if folder.store.is_none() {
+            folder.store = Some(database_of_its_own(&sandbox::testing::engine().await.store_url));
+        }
+        folder
+    }
+
+    /// Where the house stores. An embedded engine must be running: its port is another one after each start.
+    pub fn store_url(&self) -> String {
+        self.store.clone().unwrap_or_else(|| {
+            let port = self.engines().into_iter().find_map(|pid| argument(pid, "--http-port"));
+            format!("http://127.0.0.1:{}", port.expect("an engine runs on this folder"))
+        })
     }
 
     /// Where `serve` keeps everything.
@@ -137,6 +152,7 @@ impl Folder {
     pub fn serve_openly_with(&self, settings: &[(&str, &str)]) -> Server {
         let open = [
             ("FOOTFALL_COLLECT_LIMIT", "off"),
+            ("FOOTFALL_BITCAIN_LIMIT", "off"),
             ("FOOTFALL_API_LIMIT", "off"),
             ("FOOTFALL_LOG", "info,ingest=debug"),
             ("FOOTFALL_TRUSTED_PROXIES", "127.0.0.1"),
@@ -158,6 +174,20 @@ impl Folder {
             })
             .collect()
     }
+}
+
+/// A new database on a server.
+fn database_of_its_own(server: &str) -> String {
+    let mut url = url::Url::parse(server).unwrap();
+    url.set_path(&format!("test_cli_{}", Uuid::new_v4().simple()));
+    url.to_string()
+}
+
+/// What a process was told by an argument.
+fn argument(pid: u32, name: &str) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != name.as_bytes());
+    String::from_utf8(words.nth(1)?.to_vec()).ok()
 }
 
 impl Drop for Folder {
@@ -338,8 +368,8 @@ impl Server {
         assert_eq!(self.process.wait().unwrap().signal(), Some(9), "it was alive until now: {}", self.log());
     }
 
-    /// Waits until it ends by itself, by the failpoint that it was started with.
-    pub fn wait_until_it_dies(mut self) {
+    /// Waits until it ends by itself, by the failpoint that it was started with. All that it logged.
+    pub fn wait_until_it_dies(mut self) -> String {
         let deadline = Instant::now() + PATIENCE;
         while self.process.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "it does not come to its failpoint: {}", self.log());
@@ -347,6 +377,7 @@ impl Server {
         }
         let status = self.process.wait().unwrap();
         assert_eq!(status.signal(), Some(6), "it ended otherwise ({status}): {}", self.log());
+        self.log()
     }
 
     /// SIGTERM; how it ended, and all that it logged.
@@ -374,7 +405,7 @@ impl Drop for Server {
 }
 
 /// Reads to the end, on a thread of its own.
-fn gather(pipe: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+pub fn gather(pipe: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let gathered = Arc::clone(&text);
     let reader = std::thread::spawn(move || {

@@ -12,6 +12,7 @@ async fn a_bad_setting_is_named_and_never_shown() {
         ("FOOTFALL_PARTITIONS", "0"),
         ("FOOTFALL_PARTITIONS", "1025"),
         ("FOOTFALL_PARTITIONS", SECRET),
+        ("FOOTFALL_KAFKA_TOPIC", "hunter2!"),
         ("FOOTFALL_COLLECT_LIMIT", SECRET),
         ("FOOTFALL_LENA_LIMIT", SECRET),
         ("FOOTFALL_BITCAIN_LIMIT", SECRET),

@@ -1,8 +1,16 @@
-//! kill -9 at any moment, of the house, of its engine, of both, of an import: every event that was accepted is in
-//! ClickHouse after the next start, once, and the reports are those of a life without accidents.
+//! kill -9 at any moment, of the house, of its engine, of both, of a loader, of an import, of the brokers: every event that
+//! was accepted is in ClickHouse after the next start, once, and the reports are those of a life without accidents.
 
+mod brokers;
+mod cases;
 mod collect;
 mod failpoints;
 mod fuse;
 mod import;
+mod kafka;
 mod ledger;
+pub mod loader;
+mod loaders;
+mod outage;
+mod senders;
+mod store;
