@@ -18,6 +18,7 @@ use crate::enrich::locate::Atlas;
 use crate::enrich::pseudonymise::Pseudonymiser;
 use crate::enrich::salts::Salts;
 use crate::stream::Stream;
+use crate::stream::bridge::{Bridge, BridgeOptions};
 use crate::stream::journal::{Journal, JournalOptions};
 use crate::stream::kafka::{Kafka, KafkaOptions};
 use crate::surfaces::App;
@@ -31,12 +32,31 @@ pub struct StreamConfig {
     pub partitions: u32,
     /// The journal's folder.
     pub journal: PathBuf,
+    /// The folder of the journal that takes over while Kafka's brokers are away.
+    pub bridge: PathBuf,
+    /// `FOOTFALL_BRIDGE_BYTES`: how many bytes of records that journal may hold. Default 4 GiB, at least 1 MiB.
+    pub bridge_bytes: u64,
 }
 
+/// Room for two records of the largest size: with less a bridge could take nothing.
+const LEAST_BRIDGE: u64 = 1 << 20;
+
 impl StreamConfig {
-    /// Reads the environment; the journal lies in `data`.
+    /// The journal, or what bridges an outage of Kafka, with its documented bounds; files lie in `data`.
+    pub fn new(kafka: Option<String>, partitions: u32, data: &std::path::Path) -> Self {
+        Self {
+            kafka,
+            partitions,
+            journal: data.join("journal"),
+            bridge: data.join("bridge"),
+            bridge_bytes: 4 << 30,
+        }
+    }
+
+    /// Reads the environment; files lie in `data`.
     pub fn from_env(data: &std::path::Path) -> Result<Self, ConfigError> {
         const PARTITIONS: &str = "FOOTFALL_PARTITIONS";
+        const BRIDGE_BYTES: &str = "FOOTFALL_BRIDGE_BYTES";
         let partitions = config::read(PARTITIONS)?.unwrap_or(4);
         if !(1..=1024).contains(&partitions) {
             return Err(ConfigError {
@@ -44,21 +64,46 @@ impl StreamConfig {
                 reason: "expected a number from 1 to 1024".to_owned(),
             });
         }
-        Ok(Self { kafka: config::read("FOOTFALL_KAFKA")?, partitions, journal: data.join("journal") })
+        let default = Self::new(config::read("FOOTFALL_KAFKA")?, partitions, data);
+        let bridge_bytes = config::read(BRIDGE_BYTES)?.unwrap_or(default.bridge_bytes);
+        if bridge_bytes < LEAST_BRIDGE {
+            return Err(ConfigError {
+                name: BRIDGE_BYTES,
+                reason: format!("expected a number of bytes from {LEAST_BRIDGE} on"),
+            });
+        }
+        Ok(Self { bridge_bytes, ..default })
     }
 
-    /// Opens the stream.
-    pub async fn open(&self) -> anyhow::Result<Arc<dyn Stream>> {
-        Ok(match &self.kafka {
-            Some(brokers) => Kafka::open(KafkaOptions::new(brokers, self.partitions))
-                .await
-                .context("Kafka could not be opened")?,
-            None => {
-                let options = JournalOptions::new(&self.journal, self.partitions);
-                let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
-                opened.context("the journal could not be opened")?
-            }
-        })
+    /// Opens the stream for a process that appends. With Kafka there is a bridge under it; at the very first start that
+    /// waits for the brokers, until `stop`.
+    pub async fn open(&self, stop: &Stop) -> anyhow::Result<Arc<dyn Stream>> {
+        let Some(brokers) = &self.kafka else { return self.open_journal().await };
+        let kafka = KafkaOptions::new(brokers, self.partitions);
+        let options =
+            BridgeOptions { max_bytes: self.bridge_bytes, ..BridgeOptions::new(kafka, &self.bridge) };
+        Ok(Bridge::open(options, stop).await.context("the stream could not be opened")?)
+    }
+
+    /// Opens the stream for a process that only loads: nothing of it needs a bridge. Waits for the brokers, until `stop`.
+    pub async fn open_for_loading(&self, stop: &Stop) -> anyhow::Result<Arc<dyn Stream>> {
+        let Some(brokers) = &self.kafka else { return self.open_journal().await };
+        let options = KafkaOptions::new(brokers, self.partitions);
+        let kafka = Kafka::open_patiently(&options, stop).await.context("Kafka could not be opened")?;
+        Ok(kafka.context("no Kafka broker answered before the stop")?)
+    }
+
+    /// Opens the stream for one short piece of work. Fails when no broker answers.
+    pub async fn open_now(&self) -> anyhow::Result<Arc<dyn Stream>> {
+        let Some(brokers) = &self.kafka else { return self.open_journal().await };
+        let kafka = Kafka::open(KafkaOptions::new(brokers, self.partitions));
+        Ok(kafka.await.context("Kafka could not be opened")?)
+    }
+
+    async fn open_journal(&self) -> anyhow::Result<Arc<dyn Stream>> {
+        let options = JournalOptions::new(&self.journal, self.partitions);
+        let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
+        Ok(opened.context("the journal could not be opened")?)
     }
 }
 

@@ -56,7 +56,7 @@ async fn open(partitions: u32, tell: &std::sync::mpsc::Sender<TestHouse>) {
     let config = HouseConfig {
         store: store.clone(),
         master: MasterKey::generate().unwrap(),
-        stream: StreamConfig { kafka: None, partitions, journal: journal.path().join("journal") },
+        stream: StreamConfig::new(None, partitions, journal.path()),
         collect: CollectConfig {
             limit: Rate::Off,
             // A test says who calls with X-Forwarded-For.
