@@ -251,6 +251,7 @@ impl Stream for Bridge {
         let mut finishing = Vec::with_capacity(calls.len());
         for (partition, (places, payloads)) in calls {
             let Ok(lane) = self.core.lane(partition) else { continue };
+            lane.enter().await;
             let begun = lane.begin(&self.core, payloads);
             let core = Arc::clone(&self.core);
             let finish = async move {

@@ -7,9 +7,11 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::Core;
@@ -22,17 +24,34 @@ type Answer = Result<Offset, StreamError>;
 pub(super) struct Lane {
     partition: Partition,
     state: Mutex<State>,
+    /// Told when the gate opens, and when the last call has written.
+    changed: Notify,
 }
+
+/// How long a call waits at the gate, and the gate for calls that write. Both only save the journal some records.
+const GATE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct State {
     /// Calls whose records are on their way into the journal.
     writing: usize,
+    /// Whether calls wait a moment, so that the drain comes to the journal's end.
+    is_shut: bool,
     /// Set when everything in the journal is in the queue of this client of the producer, so that more may follow
     /// it there.
     handed_over: Option<Generation>,
     /// Records of the journal that this process's producer has as well.
     originals: HashMap<Receipt, Delivery>,
+}
+
+/// Open again when it is dropped.
+pub(super) struct Gate<'a>(&'a Lane);
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        super::lock(&self.0.state).is_shut = false;
+        self.0.changed.notify_waiters();
+    }
 }
 
 impl State {
@@ -61,7 +80,36 @@ pub(super) enum Begun {
 
 impl Lane {
     pub(super) fn new(partition: Partition) -> Self {
-        Self { partition, state: Mutex::default() }
+        Self { partition, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Waits while the drain is about to hand over.
+    pub(super) async fn enter(&self) {
+        self.until(|state| !state.is_shut).await;
+    }
+
+    /// Waits for this, for a bounded time.
+    async fn until(&self, is_so: impl Fn(&State) -> bool) {
+        let waiting = async {
+            loop {
+                // Before the look, so that no change is missed.
+                let changed = self.changed.notified();
+                if is_so(&super::lock(&self.state)) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(GATE, waiting).await;
+    }
+
+    /// Lets no call in until the result is dropped, and waits for those that are writing: what the journal holds
+    /// afterwards is all of it.
+    pub(super) async fn shut(&self) -> Gate<'_> {
+        super::lock(&self.state).is_shut = true;
+        let gate = Gate(self);
+        self.until(|state| state.writing == 0).await;
+        gate
     }
 
     /// Gives the records of a call their place. Does not wait.
@@ -141,6 +189,7 @@ impl Lane {
         {
             let mut state = super::lock(&self.state);
             state.writing -= 1;
+            self.changed.notify_waiters();
             for (item, _) in items.iter().zip(&written).filter(|(_, answer)| answer.is_err()) {
                 state.originals.remove(&item.receipt);
             }
