@@ -101,9 +101,26 @@ impl StreamConfig {
     }
 
     async fn open_journal(&self) -> anyhow::Result<Arc<dyn Stream>> {
+        self.look_for_a_backlog().await;
         let options = JournalOptions::new(&self.journal, self.partitions);
         let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
         Ok(opened.context("the journal could not be opened")?)
+    }
+
+    /// Tells the operator when an earlier life on Kafka left events that it could not send.
+    async fn look_for_a_backlog(&self) {
+        let options = JournalOptions::new(&self.bridge, self.partitions);
+        let looked = tokio::task::spawn_blocking(move || Journal::open_existing(options)).await;
+        let Ok(Ok(Some(bridge))) = looked else { return };
+        let records = bridge.stored_records().unwrap_or(0);
+        if records > 0 {
+            tracing::warn!(
+                records,
+                path = %self.bridge.display(),
+                "Events wait for Kafka in the bridge's journal; they are sent when FOOTFALL_KAFKA is set again."
+            );
+        }
+        bridge.close().await;
     }
 }
 
