@@ -17,7 +17,10 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libssl3 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin footfall
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin footfall \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/footfall
+# What a collector accepts while the brokers are away.
+ENV FOOTFALL_DATA=/var/lib/footfall
 COPY --chmod=755 docker/healthy /usr/local/bin/healthy
 COPY --from=build /out/ /usr/local/bin/
 USER 10001:10001

@@ -18,6 +18,7 @@ use crate::enrich::locate::Atlas;
 use crate::enrich::pseudonymise::Pseudonymiser;
 use crate::enrich::salts::Salts;
 use crate::stream::Stream;
+use crate::stream::bridge::{Bridge, BridgeOptions};
 use crate::stream::journal::{Journal, JournalOptions};
 use crate::stream::kafka::{Kafka, KafkaOptions};
 use crate::surfaces::App;
@@ -35,49 +36,112 @@ pub struct StreamConfig {
     pub partitions: u32,
     /// The journal's folder.
     pub journal: PathBuf,
+    /// The folder of the journal that takes over while Kafka's brokers are away.
+    pub bridge: PathBuf,
+    /// `FOOTFALL_BRIDGE_BYTES`: how many bytes of records that journal may hold. Default 4 GiB, at least 1 MiB.
+    pub bridge_bytes: u64,
 }
 
+/// The topic of events, and the loaders' consumer group, unless they are called otherwise.
+const TOPIC_NAME: &str = "events";
+const GROUP_NAME: &str = "footfall-load";
+
+/// Room for two records of the largest size: with less a bridge could take nothing.
+const LEAST_BRIDGE: u64 = 1 << 20;
+
 impl StreamConfig {
-    /// Reads the environment; the journal lies in `data`.
+    /// The journal, or what bridges an outage of Kafka, with its documented bounds; files lie in `data`.
+    pub fn new(kafka: Option<String>, partitions: u32, data: &std::path::Path) -> Self {
+        Self {
+            kafka,
+            topic: TOPIC_NAME.to_owned(),
+            group: GROUP_NAME.to_owned(),
+            partitions,
+            journal: data.join("journal"),
+            bridge: data.join("bridge"),
+            bridge_bytes: 4 << 30,
+        }
+    }
+
+    /// Reads the environment; files lie in `data`.
     pub fn from_env(data: &std::path::Path) -> Result<Self, ConfigError> {
         const PARTITIONS: &str = "FOOTFALL_PARTITIONS";
         const EXPECTED: &str = "a number from 1 to 1024";
         const TOPIC: &str = "FOOTFALL_KAFKA_TOPIC";
+        const BRIDGE_BYTES: &str = "FOOTFALL_BRIDGE_BYTES";
+        const BYTES: &str = "a number of bytes from 1048576 on";
         let partitions = config::read_as(PARTITIONS, EXPECTED)?.unwrap_or(4);
         if !(1..=1024).contains(&partitions) {
             return Err(ConfigError { name: PARTITIONS, reason: format!("expected {EXPECTED}") });
         }
-        let topic = config::read(TOPIC)?.unwrap_or_else(|| "events".to_owned());
+        let topic = config::read(TOPIC)?.unwrap_or_else(|| TOPIC_NAME.to_owned());
         if !is_topic(&topic) {
             let reason = "expected up to 249 letters, digits, `.`, `_` and `-`".to_owned();
             return Err(ConfigError { name: TOPIC, reason });
         }
-        Ok(Self {
-            kafka: config::read("FOOTFALL_KAFKA")?,
-            topic,
-            group: config::read("FOOTFALL_KAFKA_GROUP")?.unwrap_or_else(|| "footfall-load".to_owned()),
-            partitions,
-            journal: data.join("journal"),
-        })
+        let default = Self::new(config::read("FOOTFALL_KAFKA")?, partitions, data);
+        let bridge_bytes = config::read_as(BRIDGE_BYTES, BYTES)?.unwrap_or(default.bridge_bytes);
+        if bridge_bytes < LEAST_BRIDGE {
+            return Err(ConfigError { name: BRIDGE_BYTES, reason: format!("expected {BYTES}") });
+        }
+        let group = config::read("FOOTFALL_KAFKA_GROUP")?.unwrap_or(default.group);
+        Ok(Self { bridge_bytes, topic, group, ..default })
     }
 
-    /// Opens the stream.
-    pub async fn open(&self) -> anyhow::Result<Arc<dyn Stream>> {
-        Ok(match &self.kafka {
-            Some(brokers) => {
-                let options = KafkaOptions {
-                    topic: self.topic.clone(),
-                    group: self.group.clone(),
-                    ..KafkaOptions::new(brokers, self.partitions)
-                };
-                Kafka::open(options).await.context("FOOTFALL_KAFKA: Kafka could not be opened")?
-            }
-            None => {
-                let options = JournalOptions::new(&self.journal, self.partitions);
-                let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
-                opened.context("the journal could not be opened")?
-            }
-        })
+    fn kafka(&self, brokers: &str) -> KafkaOptions {
+        KafkaOptions {
+            topic: self.topic.clone(),
+            group: self.group.clone(),
+            ..KafkaOptions::new(brokers, self.partitions)
+        }
+    }
+
+    /// Opens the stream for a process that appends. With Kafka there is a bridge under it; at the very first start that
+    /// waits for the brokers, until `stop`.
+    pub async fn open(&self, stop: &Stop) -> anyhow::Result<Arc<dyn Stream>> {
+        let Some(brokers) = &self.kafka else { return self.open_journal().await };
+        let kafka = self.kafka(brokers);
+        let options =
+            BridgeOptions { max_bytes: self.bridge_bytes, ..BridgeOptions::new(kafka, &self.bridge) };
+        Ok(Bridge::open(options, stop).await.context("the stream could not be opened")?)
+    }
+
+    /// Opens the stream for a process that only loads: nothing of it needs a bridge. Waits for the brokers, until `stop`.
+    pub async fn open_for_loading(&self, stop: &Stop) -> anyhow::Result<Arc<dyn Stream>> {
+        let Some(brokers) = &self.kafka else { return self.open_journal().await };
+        let options = self.kafka(brokers);
+        let kafka = Kafka::open_patiently(&options, stop).await.context("FOOTFALL_KAFKA: Kafka could not be opened")?;
+        Ok(kafka.context("no Kafka broker answered before the stop")?)
+    }
+
+    /// Opens the stream for one short piece of work. Fails when no broker answers.
+    pub async fn open_now(&self) -> anyhow::Result<Arc<dyn Stream>> {
+        let Some(brokers) = &self.kafka else { return self.open_journal().await };
+        let kafka = Kafka::open(self.kafka(brokers));
+        Ok(kafka.await.context("FOOTFALL_KAFKA: Kafka could not be opened")?)
+    }
+
+    async fn open_journal(&self) -> anyhow::Result<Arc<dyn Stream>> {
+        self.look_for_a_backlog().await;
+        let options = JournalOptions::new(&self.journal, self.partitions);
+        let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
+        Ok(opened.context("the journal could not be opened")?)
+    }
+
+    /// Tells the operator when an earlier life on Kafka left events that it could not send.
+    async fn look_for_a_backlog(&self) {
+        let options = JournalOptions::new(&self.bridge, self.partitions);
+        let looked = tokio::task::spawn_blocking(move || Journal::open_existing(options)).await;
+        let Ok(Ok(Some(bridge))) = looked else { return };
+        let records = bridge.stored_records().unwrap_or(0);
+        if records > 0 {
+            tracing::warn!(
+                records,
+                path = %self.bridge.display(),
+                "Events wait for Kafka in the bridge's journal; they are sent when FOOTFALL_KAFKA is set again."
+            );
+        }
+        bridge.close().await;
     }
 }
 

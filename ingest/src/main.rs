@@ -35,6 +35,7 @@ Settings:
   FOOTFALL_KAFKA_TOPIC      the topic on them; events
   FOOTFALL_KAFKA_GROUP      the consumer group of the loaders; footfall-load
   FOOTFALL_PARTITIONS       partitions of a new topic or journal; 4
+  FOOTFALL_BRIDGE_BYTES     bytes of events that may wait on this disk while Kafka's brokers are away; 4 GiB
   FOOTFALL_DATA             the folder of the journal; data
   FOOTFALL_MASTER_KEY       32 random bytes as hexadecimal digits or base64, the same in all processes;
                             required by collect and all
@@ -139,7 +140,18 @@ async fn run(role: Role) -> anyhow::Result<()> {
     telemetry::describe();
     let clock = Clock::system();
     migrate::up(&config.store).await.context("the database could not be brought up to date")?;
-    let stream = config.stream.open().await?;
+    let opened = match role {
+        Role::Load => config.stream.open_for_loading(&stop).await,
+        _ => config.stream.open(&stop).await,
+    };
+    let stream = match opened {
+        Ok(stream) => stream,
+        Err(error) if stop.is_cancelled() => {
+            tracing::info!(cause = format!("{error:#}"), "The start was stopped.");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     if operator.is_open() && role != Role::Collect {
         tokio::spawn(telemetry::watch_lag(Arc::clone(&stream), stop.clone()));
     }
@@ -214,7 +226,7 @@ async fn dead_letters(command: DeadLetters) -> anyhow::Result<()> {
                     "a replay needs FOOTFALL_KAFKA: a journal can only be written by the one process that has it open"
                 );
             }
-            let stream = config.open().await?;
+            let stream = config.open_now().await?;
             let which = Which { reason, unsure };
             let replayed = dead_letters::replay(&store, &*stream, &which, &Clock::system()).await;
             stream.close().await;

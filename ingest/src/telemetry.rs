@@ -58,7 +58,12 @@ pub fn describe() {
         describe_histogram!(name, unit, help);
     }
     for (name, unit, help) in [
-        ("footfall_stream_waiting_bytes", Bytes, "Bytes of records that the journal holds for the loader"),
+        (
+            "footfall_stream_waiting_bytes",
+            Bytes,
+            "Bytes of records on this machine's disk: in the journal for the loader, in the bridge's for Kafka",
+        ),
+        ("footfall_stream_waiting_records", Count, "Records on this machine's disk, as their bytes"),
         ("footfall_load_lag_records", Count, "Records that are durable and not yet loaded, by partition"),
         ("footfall_load_live_sessions", Count, "Sessions that the loader holds in memory, by partition"),
         ("footfall_load_live_days", Count, "Days of websites that the loader holds in memory, by partition"),
@@ -196,7 +201,7 @@ pub fn needs(store: Client, stream: Arc<dyn Stream>) -> Vec<Need> {
     });
     let stream_answers: service::health::Check = Arc::new(move || {
         let stream = Arc::clone(&stream);
-        Box::pin(async move { stream.end(0).await.is_ok() })
+        Box::pin(async move { stream.is_ready().await })
     });
     vec![Need::new("store", store_answers), Need::new("stream", stream_answers)]
 }
@@ -206,6 +211,9 @@ pub fn probe(stream: Arc<dyn Stream>) -> Probe {
     Arc::new(move || {
         if let Some(bytes) = stream.stored_bytes() {
             gauge!("footfall_stream_waiting_bytes").set(bytes as f64);
+        }
+        if let Some(records) = stream.stored_records() {
+            gauge!("footfall_stream_waiting_records").set(records as f64);
         }
     })
 }

@@ -1,9 +1,11 @@
-//! The stream's promises, kept by both implementations, and what each promises beyond them.
+//! The stream's promises, kept by all implementations, and what each promises beyond them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "stream/behaviours.rs"]
 mod behaviours;
+#[path = "stream/bridge.rs"]
+mod bridge;
 #[path = "stream/house.rs"]
 mod house;
 #[path = "stream/journal.rs"]
@@ -11,8 +13,8 @@ mod journal;
 #[path = "stream/kafka.rs"]
 mod kafka;
 
-/// Runs every behaviour against a fresh journal and against a fresh mock cluster.
-macro_rules! on_both {
+/// Runs every behaviour against a fresh journal, against a fresh mock cluster, and against a bridge to one.
+macro_rules! on_all {
     ($($name:ident),+ $(,)?) => {
         mod on_the_journal {
             $(
@@ -30,10 +32,18 @@ macro_rules! on_both {
                 }
             )+
         }
+        mod on_a_bridge {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::behaviours::$name(&crate::house::House::with_bridge(3).await).await;
+                }
+            )+
+        }
     };
 }
 
-on_both!(
+on_all!(
     appends_are_answered_with_ascending_offsets,
     records_are_read_in_the_order_of_each_appender,
     a_lease_begins_at_the_committed_offset,

@@ -67,7 +67,7 @@ impl House {
         migrate::up(&config.store).await.context("the database could not be brought up to date")?;
         let directory = Directory::open(&config.store, &config.master, config.clock.clone()).await?;
         tokio::spawn(Arc::clone(&directory).keep_fresh(stop.clone()));
-        let stream = config.stream.open().await?;
+        let stream = config.stream.open(&stop).await?;
         tokio::spawn(ingest::upkeep::tend(config.store.clone(), stop.clone()));
         let loading = tokio::spawn(load::run(
             Arc::clone(&stream),

@@ -72,7 +72,14 @@ async fn serve_house(
     operator: &Operator,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let house = House::open(config, stop.clone()).await?;
+    let house = match House::open(config, stop.clone()).await {
+        Ok(house) => house,
+        Err(error) if stop.is_cancelled() => {
+            tracing::info!(cause = format!("{error:#}"), "The start was stopped.");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     house.watched_by(operator, &stop);
     let served = open_doors(&house, listener, port, stop.clone()).await;
     // The listener may also end by itself; the workers are told either way.

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lease::Session;
 use self::shared::{Job, Shared};
-use self::store::{Bounds, Store};
+use self::store::{Bounds, Identity, PartState, Store};
 use self::writer::Writer;
 use super::{Leases, Offset, Partition, Record, Stream, StreamError};
 
@@ -118,8 +118,8 @@ impl Journal {
         if options.partitions == 0 {
             return Err(OpenError::NoPartitions);
         }
-        let (store, identity, parts) = Store::open(&options.path, options.partitions)?;
-        let partitions = identity.partitions;
+        let opened = Store::open(&options.path, options.partitions)?;
+        let partitions = opened.1.partitions;
         if partitions != options.partitions {
             tracing::warn!(
                 stored = partitions,
@@ -129,7 +129,28 @@ impl Journal {
                  a person's events would move to another partition and be loaded out of order."
             );
         }
+        Self::start(options, opened)
+    }
+
+    /// Opens the journal in a folder, if there is one, with the partitions that it has. Blocks as
+    /// [`Journal::open`] does.
+    pub fn open_existing(options: JournalOptions) -> Result<Option<Arc<Self>>, OpenError> {
+        if !options.path.is_dir() {
+            return Ok(None);
+        }
+        match Store::open(&options.path, 0) {
+            Ok(opened) => Self::start(options, opened).map(Some),
+            Err(OpenError::NoPartitions) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn start(
+        options: JournalOptions,
+        (store, identity, parts): (Store, Identity, Vec<PartState>),
+    ) -> Result<Arc<Self>, OpenError> {
         let (jobs, inbox) = std::sync::mpsc::channel();
+        let partitions = identity.partitions;
         let shared = Arc::new(Shared::new(identity, store, &parts, jobs));
         let writer = Writer::new(Arc::clone(&shared), inbox, parts, &options);
         let handle = std::thread::Builder::new()
@@ -149,6 +170,17 @@ impl Journal {
             writer: Mutex::new(Some(handle)),
             session: Mutex::new(None),
         }))
+    }
+
+    /// How many records of a partition wait for a commit.
+    pub fn backlog(&self, partition: Partition) -> u64 {
+        self.shared.bounds(partition).map_or(0, |bounds| bounds.end.saturating_sub(bounds.committed))
+    }
+
+    /// Whether the disk works and the bound is not reached.
+    pub fn has_room(&self) -> bool {
+        let held = self.stored_bytes().unwrap_or(u64::MAX);
+        !self.shared.is_closed() && self.shared.store().is_some() && held < self.options.max_bytes
     }
 
     fn bounds(&self, partition: Partition) -> Result<Bounds, StreamError> {
@@ -232,6 +264,10 @@ impl Stream for Journal {
             Some(bounds.end_bytes.saturating_sub(bounds.committed_bytes))
         };
         (0..self.partitions()).map(waiting).sum()
+    }
+
+    fn stored_records(&self) -> Option<u64> {
+        Some((0..self.partitions()).map(|partition| self.backlog(partition)).sum())
     }
 
     async fn close(&self) {

@@ -5,6 +5,7 @@
 //! which partition, the committed offset says where from, and the commit's metadata carries the plan.
 //! librdkafka blocks in places, so whatever may wait for a broker runs on threads of its own.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use self::client::{OffThread, Telemetry};
 use self::group::Group;
 use self::offsets::{Topic, offset_of};
 use self::producer::Producer;
+pub(super) use self::producer::{Delivery, Fate, Generation};
+pub(super) use self::receipts::Receipt;
+use super::backoff::Backoff;
 use super::{Leases, Offset, Partition, Record, Stream, StreamError};
 
 mod client;
@@ -27,6 +31,7 @@ mod group;
 mod lease;
 mod offsets;
 mod producer;
+mod receipts;
 
 /// Where Kafka is and how long it may take.
 #[derive(Clone)]
@@ -42,7 +47,7 @@ pub struct KafkaOptions {
     /// Copies of each partition of a new topic; -1 leaves it to the brokers' default.
     pub replication: i32,
     /// How long an append may take until it answers [`StreamError::Unavailable`]. 10 s: below the
-    /// collector's own deadline.
+    /// collector's own deadline. Zero: the producer never gives a record up by itself.
     pub message_timeout: Duration,
     /// How long questions (metadata, offsets) may take. 10 s.
     pub request_timeout: Duration,
@@ -115,7 +120,7 @@ pub struct Kafka {
     id: String,
     partitions: u32,
     options: KafkaOptions,
-    producer: Producer,
+    producer: Arc<Producer>,
     /// A member of no group that asks for offsets.
     asker: Arc<OffThread<BaseConsumer<Telemetry>>>,
     closing: CancellationToken,
@@ -131,6 +136,12 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StreamE
     StreamError::Unavailable(Box::new(error))
 }
 
+/// Pauses between two attempts to connect at the start.
+const CONNECT_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long [`Kafka::reach`] waits: a broker that is there answers within milliseconds.
+const REACH: Duration = Duration::from_secs(2);
+/// The least time for the producer's records under way when the stream is closed.
+const LAST_FLUSH: Duration = Duration::from_millis(100);
 /// How often a topic that was just made is looked for.
 const TOPIC_POLL: Duration = Duration::from_millis(100);
 
@@ -141,7 +152,7 @@ impl Kafka {
         if options.partitions == 0 {
             return Err(OpenError::NoPartitions);
         }
-        let producer = Producer::new(&options).map_err(OpenError::Config)?;
+        let producer = Arc::new(Producer::new(&options).map_err(OpenError::Config)?);
         let asker = options.asker().map_err(OpenError::Config)?;
         let asker = Arc::new(OffThread::new(asker));
         let partitions = ensure_topic(&asker, &options).await?;
@@ -164,6 +175,87 @@ impl Kafka {
             groups: Mutex::new(Vec::new()),
             options,
         }))
+    }
+
+    /// Connects as [`Kafka::open`] does, and goes on trying while no broker answers. Returns nothing when `stop`
+    /// was cancelled first.
+    pub async fn open_patiently(
+        options: &KafkaOptions,
+        stop: &CancellationToken,
+    ) -> Result<Option<Arc<Self>>, OpenError> {
+        let mut backoff = Backoff::new(CONNECT_AGAIN);
+        loop {
+            let opened = tokio::select! {
+                opened = Self::open(options.clone()) => opened,
+                () = stop.cancelled() => return Ok(None),
+            };
+            let error = match opened {
+                Ok(kafka) => return Ok(Some(kafka)),
+                Err(error @ (OpenError::Unreachable(_) | OpenError::NoTopic(_))) => error,
+                Err(error) => return Err(error),
+            };
+            let wait = backoff.next();
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                wait_ms = wait.as_millis() as u64,
+                "Kafka cannot be used yet; it is tried again."
+            );
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Puts one record into the producer's queue, in the order of the calls, without waiting. The receipt travels
+    /// beside it, and finds it again in [`Kafka::find`]. Its size is the caller's to check. With `behind`, only into the
+    /// queue of that client of the producer.
+    pub(super) fn send(
+        &self,
+        partition: Partition,
+        payload: &[u8],
+        receipt: &Receipt,
+        behind: Option<Generation>,
+    ) -> Result<(Delivery, Generation), StreamError> {
+        if self.closing.is_cancelled() {
+            return Err(StreamError::Closed);
+        }
+        self.producer.send(partition, payload, receipt, behind)
+    }
+
+    /// Whether the broker that leads a partition answers, asked for a short time.
+    pub(super) async fn reach(&self, partition: Partition) -> Result<(), StreamError> {
+        let watermarks = move |asker: &BaseConsumer<Telemetry>, topic: &Topic| {
+            asker.fetch_watermarks(&topic.name, partition.cast_signed(), REACH)
+        };
+        self.ask(watermarks).await.map(drop)
+    }
+
+    /// Which of these receipts are in a partition, among the records made at or after `since` (milliseconds since
+    /// 1970, of this machine's clock).
+    pub(super) async fn find(
+        &self,
+        partition: Partition,
+        wanted: HashSet<Receipt>,
+        since: i64,
+    ) -> Result<HashSet<Receipt>, StreamError> {
+        if self.closing.is_cancelled() {
+            return Err(StreamError::Closed);
+        }
+        let (options, closing) = (self.options.clone(), self.closing.clone());
+        let looking = move || receipts::find(&options, partition.cast_signed(), &wanted, since, &closing);
+        tokio::task::spawn_blocking(looking).await.map_err(unavailable)?
+    }
+
+    /// As [`Stream::close`], within a bound of the caller's.
+    pub(super) async fn close_within(&self, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        self.closing.cancel();
+        let groups = std::mem::take(&mut *lock(&self.groups));
+        let _ = tokio::time::timeout_at(deadline, futures::future::join_all(groups)).await;
+        // A moment also when the groups took all the time: what is done is then told as done.
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        self.producer.flush(left.max(LAST_FLUSH)).await;
     }
 
     /// Asks the brokers on a thread where that may block.

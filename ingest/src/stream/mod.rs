@@ -7,6 +7,7 @@
 //!
 //! * [`journal`]: embedded, on one machine; the default.
 //! * [`kafka`]: any number of collectors and loaders, consumer groups.
+//! * [`bridge`]: Kafka for those who append, with a journal that takes over while the brokers are away.
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+mod backoff;
+pub mod bridge;
 pub mod journal;
 pub mod kafka;
 
@@ -100,11 +103,13 @@ pub trait Stream: Send + Sync + 'static {
     fn partitions(&self) -> u32;
 
     /// Appends records and returns when their fate is known: one result per record, in order.
-    /// `Ok(offset)` means *durable*. Records of one call and one partition keep their order.
+    /// `Ok(offset)` means *durable*; the offset is where the record lies, on the bridge perhaps that of its
+    /// journal. Records of one call and one partition keep their order.
     /// Concurrent calls share one write (group commit).
     async fn append(&self, records: Vec<Record>) -> Vec<Result<Offset, StreamError>>;
 
-    /// The offset just after the last durable record of a partition.
+    /// The offset just after the last durable record of a partition. [`StreamError::Unavailable`] also while
+    /// durable records wait elsewhere for their offsets, as on the bridge: they are behind any end that could be told.
     async fn end(&self, partition: Partition) -> Result<Offset, StreamError>;
 
     /// The first offset of a partition that the loaders have not committed yet.
@@ -124,6 +129,16 @@ pub trait Stream: Send + Sync + 'static {
     /// Bytes of records that wait for a commit, where the stream can tell without asking anybody.
     fn stored_bytes(&self) -> Option<u64> {
         None
+    }
+
+    /// How many records wait on this process's disk, where the stream can tell without asking anybody.
+    fn stored_records(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether an append would be taken now.
+    async fn is_ready(&self) -> bool {
+        self.end(0).await.is_ok()
     }
 
     /// Flushes and releases what is held; leases are revoked. Calls after it answer [`StreamError::Closed`].

@@ -24,6 +24,7 @@ use super::App;
 use super::wire::{ImportLine, Refusal, website_id};
 use crate::collect::Accepted;
 use crate::hit::Hit;
+use crate::stream::StreamError;
 use crate::{bounds, telemetry};
 
 /// What the import is called where events are counted.
@@ -159,17 +160,27 @@ impl Tally {
     }
 }
 
-/// True when the loader has committed all that is in the stream now; false when that takes too long.
+/// True when the loader has committed all that is in the stream now; false when that takes too long. A stream that
+/// cannot tell yet, because its brokers are away or events wait to be sent to them, is asked again.
 async fn wait_until_loaded(app: &App) -> Result<bool, Problem> {
-    let unavailable = |error: crate::stream::StreamError| Problem::Unavailable {
-        retry_after: 5,
-        cause: Some(error.into()),
-    };
     let stream = app.collector.stream();
     let deadline = tokio::time::Instant::now() + WAIT;
     for partition in 0..stream.partitions() {
-        let end = stream.end(partition).await.map_err(unavailable)?;
-        while stream.committed(partition).await.map_err(unavailable)? < end {
+        let mut end = None;
+        loop {
+            let asked = match end {
+                None => stream.end(partition).await.map(|now| end = Some(now)),
+                Some(end) => match stream.committed(partition).await {
+                    Ok(committed) if committed >= end => break,
+                    other => other.map(drop),
+                },
+            };
+            match asked {
+                Ok(()) | Err(StreamError::Unavailable(_)) => {}
+                Err(error) => {
+                    return Err(Problem::Unavailable { retry_after: 5, cause: Some(error.into()) });
+                }
+            }
             if tokio::time::Instant::now() > deadline || app.stop.is_cancelled() {
                 return Ok(false);
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ingest::stream::bridge::{Bridge, BridgeOptions};
 use ingest::stream::journal::{Journal, JournalOptions};
 use ingest::stream::kafka::{Kafka, KafkaOptions};
 use ingest::stream::{Lease, Offset, Partition, ReadLimits, Record, Stored, Stream};
@@ -43,6 +44,14 @@ impl House {
         let options = KafkaOptions { max_record_bytes: LARGEST, ..options(&cluster, partitions) };
         let stream = Kafka::open(options).await.unwrap();
         Self { stream, _folder: None, _cluster: Some(cluster) }
+    }
+
+    pub(crate) async fn with_bridge(partitions: u32) -> Self {
+        let (folder, cluster) = (tempfile::tempdir().unwrap(), cluster(partitions));
+        let kafka = KafkaOptions { max_record_bytes: LARGEST, ..options(&cluster, partitions) };
+        let options = BridgeOptions::new(kafka, folder.path().join("bridge"));
+        let stream = Bridge::open(options, &CancellationToken::new()).await.unwrap();
+        Self { stream, _folder: Some(folder), _cluster: Some(cluster) }
     }
 }
 

@@ -64,13 +64,7 @@ async fn open(partitions: u32, brokers: Option<String>, tell: &std::sync::mpsc::
     let config = HouseConfig {
         store: store.clone(),
         master: MasterKey::generate().unwrap(),
-        stream: StreamConfig {
-            kafka: brokers,
-            topic: "events".to_owned(),
-            group: "footfall-load".to_owned(),
-            partitions,
-            journal: journal.path().join("journal"),
-        },
+        stream: StreamConfig::new(brokers, partitions, journal.path()),
         collect: CollectConfig {
             limit: Rate::Off,
             // A test says who calls with X-Forwarded-For.

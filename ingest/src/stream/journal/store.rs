@@ -147,7 +147,7 @@ pub(super) struct Found {
 }
 
 impl Store {
-    /// Opens or makes the folder. Returns the identity, and one state per partition.
+    /// Opens or makes the folder; with no partitions it makes no new journal in it. Returns the identity, and one state per partition.
     pub(super) fn open(path: &Path, partitions: u32) -> Result<(Self, Identity, Vec<PartState>), OpenError> {
         let failed = |error: fjall::Error| match error {
             fjall::Error::Locked => OpenError::InUse { path: path.into() },
@@ -168,6 +168,8 @@ impl Store {
 
         let identity = if let Some(bytes) = store.state.get(IDENTITY_KEY).map_err(failed)? {
             decode_identity(&bytes).ok_or_else(|| OpenError::NotAJournal { path: path.into() })?
+        } else if partitions == 0 {
+            return Err(OpenError::NoPartitions);
         } else {
             let epoch = getrandom::u64()
                 .map_err(|error| OpenError::Storage { path: path.into(), source: Box::new(error) })?;

@@ -1,21 +1,40 @@
 //! The idempotent producer, and its replacement after a fatal error.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::{OffThread, Telemetry};
 use super::offsets::offset_of;
+use super::receipts::{self, Receipt};
 use super::{KafkaOptions, lock, unavailable};
-use crate::stream::{Offset, Record, StreamError};
+use crate::stream::{Offset, Partition, Record, StreamError};
 
-type Client = OffThread<FutureProducer<Telemetry>>;
+/// Counts the clients that a producer has had. What one of them holds in its queue keeps its order; across two nothing is in order.
+pub(in crate::stream) type Generation = u64;
+
+struct Client {
+    generation: Generation,
+    inner: OffThread<FutureProducer<Telemetry>>,
+}
+
+impl Deref for Client {
+    type Target = FutureProducer<Telemetry>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
 
 pub(super) struct Producer {
     client: ArcSwap<Client>,
@@ -25,21 +44,36 @@ pub(super) struct Producer {
     max_record_bytes: usize,
 }
 
+/// What became of a record that was sent with a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::stream) enum Fate {
+    /// It is on the brokers' disks.
+    Delivered(Offset),
+    /// The brokers do not take records of this size.
+    TooLarge,
+    /// The producer has given it up. Perhaps the brokers have it all the same.
+    Unsure,
+}
+
+/// Tells what became of a record, as often as it is asked.
+pub(in crate::stream) type Delivery = Shared<BoxFuture<'static, Fate>>;
+
 /// A record on its way, or refused before it left.
-enum Fate {
+enum Sending {
     Sent(DeliveryFuture),
     Refused(StreamError),
 }
 
-fn connect(config: &ClientConfig) -> KafkaResult<Arc<Client>> {
-    FutureProducer::from_config_and_context(config, Telemetry).map(|client| Arc::new(OffThread::new(client)))
+fn connect(config: &ClientConfig, generation: Generation) -> KafkaResult<Arc<Client>> {
+    let client = FutureProducer::from_config_and_context(config, Telemetry)?;
+    Ok(Arc::new(Client { generation, inner: OffThread::new(client) }))
 }
 
 impl Producer {
     pub(super) fn new(options: &KafkaOptions) -> KafkaResult<Self> {
         let config = options.producer();
         Ok(Self {
-            client: ArcSwap::new(connect(&config)?),
+            client: ArcSwap::new(connect(&config, 0)?),
             renewing: Mutex::new(()),
             config,
             topic: options.topic.clone(),
@@ -49,16 +83,16 @@ impl Producer {
 
     pub(super) async fn append(&self, records: &[Record]) -> Vec<Result<Offset, StreamError>> {
         let client = self.client.load_full();
-        let fates = self.enqueue(&client, records);
-        let mut results = Vec::with_capacity(fates.len());
-        for fate in fates {
-            results.push(match fate {
-                Fate::Sent(delivery) => match delivery.await {
+        let sendings = self.enqueue(&client, records);
+        let mut results = Vec::with_capacity(sendings.len());
+        for sending in sendings {
+            results.push(match sending {
+                Sending::Sent(delivery) => match delivery.await {
                     Ok(Ok(delivered)) => Ok(offset_of(delivered.offset)),
                     Ok(Err((error, _))) => Err(refusal(error)),
                     Err(canceled) => Err(unavailable(canceled)),
                 },
-                Fate::Refused(error) => Err(error),
+                Sending::Refused(error) => Err(error),
             });
         }
         if results.iter().any(|result| matches!(result, Err(StreamError::Unavailable(_)))) {
@@ -68,28 +102,68 @@ impl Producer {
     }
 
     /// All records in order, without an await between them, so that they keep their order.
-    fn enqueue(&self, client: &Client, records: &[Record]) -> Vec<Fate> {
-        let mut fates = Vec::with_capacity(records.len());
+    fn enqueue(&self, client: &Client, records: &[Record]) -> Vec<Sending> {
+        let mut sendings = Vec::with_capacity(records.len());
         let mut full = false;
         for record in records {
-            let fate = if record.payload.len() > self.max_record_bytes {
-                Fate::Refused(StreamError::TooLarge)
+            let sending = if record.payload.len() > self.max_record_bytes {
+                Sending::Refused(StreamError::TooLarge)
             } else if full {
                 // A later record must not overtake an earlier one that the caller will send again.
-                Fate::Refused(StreamError::Full)
+                Sending::Refused(StreamError::Full)
             } else {
                 let message = FutureRecord::<(), [u8]>::to(&self.topic)
                     .partition(record.partition.cast_signed())
                     .payload(&record.payload);
                 match client.send_result(message) {
-                    Ok(delivery) => Fate::Sent(delivery),
-                    Err((error, _)) => Fate::Refused(refusal(error)),
+                    Ok(delivery) => Sending::Sent(delivery),
+                    Err((error, _)) => Sending::Refused(refusal(error)),
                 }
             };
-            full = full || matches!(fate, Fate::Refused(StreamError::Full));
-            fates.push(fate);
+            full = full || matches!(sending, Sending::Refused(StreamError::Full));
+            sendings.push(sending);
         }
-        fates
+        sendings
+    }
+
+    /// Puts one record into the queue, in the order of the calls, without waiting. With `behind` only into the
+    /// queue of that client: a later one might deliver it before what it must follow.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        partition: Partition,
+        payload: &[u8],
+        receipt: &Receipt,
+        behind: Option<Generation>,
+    ) -> Result<(Delivery, Generation), StreamError> {
+        let client = self.client.load_full();
+        let generation = client.generation;
+        if behind.is_some_and(|behind| behind != generation) {
+            return Err(StreamError::Unavailable("the producer was replaced".into()));
+        }
+        let header = Header { key: receipts::HEADER, value: Some(receipt.as_bytes()) };
+        let message = FutureRecord::<(), [u8]>::to(&self.topic)
+            .partition(partition.cast_signed())
+            .payload(payload)
+            .headers(OwnedHeaders::new_with_capacity(1).insert(header));
+        let delivery = client.send_result(message).map_err(|(error, _)| {
+            self.renew_if_fatal(&client);
+            refusal(error)
+        })?;
+        let producer = Arc::clone(self);
+        let fate = async move {
+            match delivery.await {
+                Ok(Ok(delivered)) => Fate::Delivered(offset_of(delivered.offset)),
+                Ok(Err((error, _))) => {
+                    producer.renew_if_fatal(&client);
+                    match refusal(error) {
+                        StreamError::TooLarge => Fate::TooLarge,
+                        _ => Fate::Unsure,
+                    }
+                }
+                Err(_canceled) => Fate::Unsure,
+            }
+        };
+        Ok((fate.boxed().shared(), generation))
     }
 
     /// After a fatal error a producer takes nothing any more. The next calls get a new one; what the old one
@@ -101,8 +175,12 @@ impl Producer {
             return;
         }
         tracing::error!(%code, reason, "The Kafka producer had a fatal error and is replaced.");
-        match connect(&self.config) {
-            Ok(renewed) => self.client.store(renewed),
+        match connect(&self.config, client.generation + 1) {
+            Ok(renewed) => {
+                self.client.store(renewed);
+                // Whoever waits for one of its records keeps the old client alive, and must hear.
+                client.purge(PurgeConfig::default().queue().inflight());
+            }
             Err(error) => tracing::error!(%error, "The Kafka producer could not be replaced yet."),
         }
     }

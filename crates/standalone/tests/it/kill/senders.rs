@@ -161,7 +161,7 @@ impl Sender {
     async fn collect(&self, url: &str, view: &View) -> Result<StatusCode, ()> {
         let body = json!({
             "website_id": self.website, "event_type": "page_view", "path": view.path,
-            "url": format!("https://kill.example{}", view.path),
+            "url": format!("https://kill.example{}", view.path), "event_id": view.path,
         });
         let request = self.client.post(format!("{url}/api/v1/collect")).json(&body);
         let request = request.header("x-forwarded-for", &view.address).header("user-agent", view.agent);
