@@ -110,7 +110,9 @@ impl StreamConfig {
     pub async fn open_for_loading(&self, stop: &Stop) -> anyhow::Result<Arc<dyn Stream>> {
         let Some(brokers) = &self.kafka else { return self.open_journal().await };
         let options = self.kafka(brokers);
-        let kafka = Kafka::open_patiently(&options, stop).await.context("FOOTFALL_KAFKA: Kafka could not be opened")?;
+        let kafka = Kafka::open_patiently(&options, stop)
+            .await
+            .context("FOOTFALL_KAFKA: Kafka could not be opened")?;
         Ok(kafka.context("no Kafka broker answered before the stop")?)
     }
 

@@ -243,7 +243,8 @@ fn by_sums(rows: &[EventRow]) -> Expected {
                 *sums.entries.entry(row.entry_path.clone()).or_default() += 1;
             }
         }
-        *sums.entry_duration_ms.entry(row.entry_path.clone()).or_default() += row.duration_ms + row.entry_lead_ms;
+        *sums.entry_duration_ms.entry(row.entry_path.clone()).or_default() +=
+            row.duration_ms + row.entry_lead_ms;
     }
     sums.without_zeroes()
 }

@@ -62,11 +62,7 @@ pub struct Days {
 impl From<Days> for Range {
     fn from(days: Days) -> Self {
         let all = Self::default();
-        Self {
-            from: days.from.unwrap_or(all.from),
-            to: days.to.unwrap_or(all.to),
-            website: days.website,
-        }
+        Self { from: days.from.unwrap_or(all.from), to: days.to.unwrap_or(all.to), website: days.website }
     }
 }
 

@@ -154,8 +154,10 @@ impl Maintainer {
     /// Compares structure and rollups with the files and the events. With loaders that do not answer it compares what is
     /// there, and says so.
     pub async fn verify(&self, range: Range, progress: &mut dyn Progress) -> Result<Findings, MigrateError> {
-        let mut findings =
-            Findings { structure: structure::check(&self.store, self.migrations, self.rollups).await?, ..Findings::default() };
+        let mut findings = Findings {
+            structure: structure::check(&self.store, self.migrations, self.rollups).await?,
+            ..Findings::default()
+        };
         let client = self.client();
         let work = async {
             let (upto, unsure) = match change::close_epoch(&client, self.patience, "verify").await {

@@ -315,7 +315,10 @@ mod tests {
             names.sort();
             names
         };
-        assert_eq!(MIGRATIONS.iter().map(|file| file.name.to_owned()).collect::<Vec<_>>(), names("migrations"));
+        assert_eq!(
+            MIGRATIONS.iter().map(|file| file.name.to_owned()).collect::<Vec<_>>(),
+            names("migrations")
+        );
     }
 
     #[test]

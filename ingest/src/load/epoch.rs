@@ -54,10 +54,16 @@ impl Worker {
         loop {
             let newest = epochs::current(&self.client).await?;
             if !is_recorded || newest.number != sessions.epoch() {
-                epochs::checkpoint(&self.client, self.stream.id(), self.partition, newest.number, next).await?;
+                epochs::checkpoint(&self.client, self.stream.id(), self.partition, newest.number, next)
+                    .await?;
                 *sessions = Sessioniser::of_epoch(newest.number);
                 is_recorded = true;
-                tracing::debug!(partition = self.partition, epoch = newest.number, offset = next, "A new epoch was taken up.");
+                tracing::debug!(
+                    partition = self.partition,
+                    epoch = newest.number,
+                    offset = next,
+                    "A new epoch was taken up."
+                );
             }
             if !newest.held {
                 return Ok(());

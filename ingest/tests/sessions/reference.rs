@@ -168,7 +168,11 @@ pub fn sum(rows: &[EventRow]) -> Counts {
         *counts.unique_views.entry((day, row.path.clone())).or_default() += i64::from(row.unique_pageview);
         if !row.entry_path.is_empty() {
             let enters = i64::from(entered.insert(row.session_id));
-            add(&mut counts.entries, (session_day, row.entry_path.clone()), [enters, row.duration_ms + row.entry_lead_ms]);
+            add(
+                &mut counts.entries,
+                (session_day, row.entry_path.clone()),
+                [enters, row.duration_ms + row.entry_lead_ms],
+            );
         }
         if row.event_type == PAGE_VIEW && row.session_id != 0 {
             *counts.exits.entry((session_day, row.path.clone())).or_default() += 1;
@@ -200,7 +204,13 @@ pub fn assert_laws(rows: &[EventRow]) {
         sessions.entry(row.session_id).or_default().push(row);
     }
     for row in sessions.remove(&0).unwrap_or_default() {
-        let deltas = (row.visits, row.bounces, row.duration_ms, row.duration_ms + row.entry_lead_ms, row.unique_pageview);
+        let deltas = (
+            row.visits,
+            row.bounces,
+            row.duration_ms,
+            row.duration_ms + row.entry_lead_ms,
+            row.unique_pageview,
+        );
         assert_eq!(deltas, (0, 0, 0, 0, 0), "an event outside a session changes none: {row:?}");
         assert!(row.entry_path.is_empty() && row.prev_path.is_empty() && row.session_day == 0);
         assert!(row.visitors == 0 || !row.is_excluded);
@@ -221,7 +231,10 @@ pub fn assert_laws(rows: &[EventRow]) {
         let duration = times.clone().max().unwrap() - times.min().unwrap();
         assert_eq!(sum(|row| row.bounces.into()), i64::from(views.len() == 1 && customs == 0));
         assert_eq!(sum(|row| row.duration_ms), duration);
-        assert_eq!(sum(|row| row.duration_ms + row.entry_lead_ms), if views.is_empty() { 0 } else { duration });
+        assert_eq!(
+            sum(|row| row.duration_ms + row.entry_lead_ms),
+            if views.is_empty() { 0 } else { duration }
+        );
 
         let paths: BTreeSet<_> = views.iter().map(|row| row.path.as_str()).collect();
         for path in &paths {

@@ -96,7 +96,8 @@ impl Maintainer {
             });
         }
         let old = tables.iter().filter(|table| table.state == tables::State::Old);
-        planned.extend(old.map(|table| Planned::Prune { table: table.name.clone(), bytes: bytes(&table.name) }));
+        planned
+            .extend(old.map(|table| Planned::Prune { table: table.name.clone(), bytes: bytes(&table.name) }));
         Ok(planned)
     }
 

@@ -38,7 +38,8 @@ pub(super) async fn check(
     let mut old = Vec::new();
     for table in tables::all(&store.client()).await? {
         let model = format!("{}_0", table.rollup);
-        for (name, of_model) in [(table.name.clone(), model.clone()), (table.view(), format!("{model}_view"))] {
+        for (name, of_model) in [(table.name.clone(), model.clone()), (table.view(), format!("{model}_view"))]
+        {
             let Some(definition) = found.remove(&name) else {
                 sentences.push(format!("{name} is missing"));
                 continue;
@@ -56,7 +57,8 @@ pub(super) async fn check(
             found.extend(reader.map(|reader| (table.rollup.clone(), reader)));
         }
     }
-    let model = store.clone().with_database(&format!("{}_model_{}", store.database(), Uuid::new_v4().simple()));
+    let model =
+        store.clone().with_database(&format!("{}_model_{}", store.database(), Uuid::new_v4().simple()));
     let wanted = async {
         up_with(&model, migrations, rollups, LockTimes::default()).await?;
         Ok::<_, MigrateError>(definitions(&model).await?)
@@ -74,7 +76,10 @@ pub(super) async fn check(
         match found.get(name) {
             None => sentences.push(format!("{name} is missing")),
             Some(other) if other != definition => {
-                sentences.push(format!("{name} is not as the files make it: {}", first_difference(definition, other)));
+                sentences.push(format!(
+                    "{name} is not as the files make it: {}",
+                    first_difference(definition, other)
+                ));
             }
             Some(_) => {}
         }

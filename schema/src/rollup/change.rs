@@ -101,7 +101,12 @@ pub(crate) async fn prepare(client: &Client, rollups: &[Rollup]) -> Result<Vec<&
                     show(client, rollup.name, &table.name).await?;
                     tables::record(client, &table, Some(State::Current)).await?;
                 }
-                tracing::info!(rollup = rollup.name, version = rollup.version, table = table.name, "A rollup's table was made.");
+                tracing::info!(
+                    rollup = rollup.name,
+                    version = rollup.version,
+                    table = table.name,
+                    "A rollup's table was made."
+                );
                 made.push(rollup.name);
             }
         }
@@ -147,7 +152,11 @@ async fn mend(client: &Client, rollup: &Rollup, there: &[RollupTable]) -> Result
     if missing.is_empty() {
         return Ok(());
     }
-    tracing::warn!(rollup = rollup.name, missing = missing.join(", "), "Parts of a rollup are gone; it is built anew.");
+    tracing::warn!(
+        rollup = rollup.name,
+        missing = missing.join(", "),
+        "Parts of a rollup are gone; it is built anew."
+    );
     drop_table(client, table).await?;
     Box::pin(prepare(client, std::slice::from_ref(rollup))).await?;
     Ok(())
@@ -159,11 +168,7 @@ pub async fn missing(client: &Client, table: &RollupTable) -> Result<Vec<String>
     if table.state == State::Current {
         wanted.push(table.rollup.clone());
     }
-    let there = client
-        .query(include_str!("there.sql"))
-        .param("names", &wanted)
-        .fetch_all::<String>()
-        .await?;
+    let there = client.query(include_str!("there.sql")).param("names", &wanted).fetch_all::<String>().await?;
     Ok(wanted.into_iter().filter(|name| !there.contains(name)).collect())
 }
 
@@ -204,14 +209,20 @@ pub(crate) async fn finish(
             return Err(RollupError::Differs { rollup: table.rollup, days: days(&differences) });
         }
         move_readers(client, rollup, &table).await?;
-        tracing::info!(rollup = rollup.name, version = rollup.version, table = table.name, "A rollup was built.");
+        tracing::info!(
+            rollup = rollup.name,
+            version = rollup.version,
+            table = table.name,
+            "A rollup was built."
+        );
         finished.push(table.rollup);
     }
     Ok(finished)
 }
 
 fn days(differences: &[Difference]) -> usize {
-    let mut days: Vec<_> = differences.iter().map(|difference| (difference.website_id, difference.day)).collect();
+    let mut days: Vec<_> =
+        differences.iter().map(|difference| (difference.website_id, difference.day)).collect();
     days.dedup();
     days.len()
 }
@@ -266,7 +277,11 @@ pub async fn shown(client: &Client, rollup: &Rollup) -> Result<RollupTable, Roll
 
 /// Closes the epoch that is being loaded: afterwards the rows of all epochs before the returned one are complete. The
 /// caller has the migration lock.
-pub(crate) async fn close_epoch(client: &Client, patience: Duration, reason: &str) -> Result<u32, RollupError> {
+pub(crate) async fn close_epoch(
+    client: &Client,
+    patience: Duration,
+    reason: &str,
+) -> Result<u32, RollupError> {
     let epoch = epochs::current(client).await?.number + 1;
     epochs::begin(client, epoch, Duration::ZERO, reason).await?;
     epochs::wait(client, epoch, patience).await?;

@@ -178,7 +178,10 @@ impl<'a> Recount<'a> {
         let correct = self.text(include_str!("correct.sql")).replace("$difference", &self.difference());
         extent
             .bind(self.client.query(&correct))
-            .with_setting("query_id", [&prefix(self.client).await?, Uuid::new_v4().to_string().as_str()].concat())
+            .with_setting(
+                "query_id",
+                [&prefix(self.client).await?, Uuid::new_v4().to_string().as_str()].concat(),
+            )
             .with_setting("async_insert", "0")
             // All of it in one block, so that it lands in one step.
             .with_setting("max_insert_threads", "1")

@@ -290,7 +290,9 @@ async fn identified_visitors_are_kept_by_day_and_not_in_the_sums() {
     let of_site = format!("FROM identified WHERE website_id = '{}'", site.id);
     let events: Vec<(Day, u64, i64)> = house::rows(
         &site.client,
-        &format!("SELECT day, visitor_id, sum(events) {of_site} GROUP BY day, visitor_id ORDER BY day, visitor_id"),
+        &format!(
+            "SELECT day, visitor_id, sum(events) {of_site} GROUP BY day, visitor_id ORDER BY day, visitor_id"
+        ),
     )
     .await;
     assert_eq!(events, [(MONDAY, 7, 2), (MONDAY, u64::MAX, 1), (TUESDAY, 7, 1)]);
