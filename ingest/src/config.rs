@@ -85,7 +85,7 @@ impl StreamConfig {
             return Err(ConfigError { name: BRIDGE_BYTES, reason: format!("expected {BYTES}") });
         }
         let group = config::read("FOOTFALL_KAFKA_GROUP")?.unwrap_or(default.group);
-        Ok(Self { bridge_bytes, topic, group, ..default })
+        Ok(Self { topic, group, bridge_bytes, ..default })
     }
 
     fn kafka(&self, brokers: &str) -> KafkaOptions {

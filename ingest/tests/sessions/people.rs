@@ -202,7 +202,7 @@ fn hit(website: &Arc<Website>, step: &Step) -> Hit {
     let (address, agent, user, session) = PEOPLE[step.person];
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Hit {
-        addresses: Default::default(),
+        addresses: ingest::enrich::redact::Addresses::default(),
         opts_out: false,
         website: Arc::clone(website),
         received_at: step.time,
