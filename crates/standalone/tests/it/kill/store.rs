@@ -77,12 +77,13 @@ impl Store {
             let merged = self.merged(&table).await;
             let stored = self.lines(&merged.replace("{source}", &table)).await;
             let recounted = self.lines(&merged.replace("{source}", &format!("({})", view.select))).await;
-            assert!(!recounted.is_empty(), "{table} says nothing");
+            // Nobody is identified here.
+            assert!(!recounted.is_empty() || table.starts_with("identified"), "{table} says nothing");
             let wrong: Vec<_> = stored.symmetric_difference(&recounted).take(6).collect();
             assert!(wrong.is_empty(), "{table} is not what its rows are when counted again: {wrong:#?}");
             compared.insert(table);
         }
-        for table in ["site_totals", "stream_positions"] {
+        for table in ["site_totals_0", "pages_0", "stream_positions"] {
             assert!(compared.contains(table), "{table} was not found: {compared:?}");
         }
         let offsets = "SELECT count(), uniqExact(stream, kafka_partition, kafka_offset) FROM events";
@@ -98,7 +99,11 @@ impl Store {
         let is_key = |column: &&Column| column.is_in_sorting_key == 1;
         let keys: Vec<_> = columns.iter().filter(is_key).map(|column| column.name.clone()).collect();
         let all: Vec<_> = columns.iter().map(|column| sum_of(table, column)).collect();
-        format!("SELECT {} FROM {{source}} GROUP BY {}", all.join(", "), keys.join(", "))
+        // A merge leaves out what adds up to nothing.
+        let sums = columns.iter().filter(|column| column.is_in_sorting_key == 0 && column.kind == SUM);
+        let sums: Vec<_> = sums.map(|column| format!("sum({}) != 0", column.name)).collect();
+        let some = if sums.is_empty() { "true".to_owned() } else { sums.join(" OR ") };
+        format!("SELECT {} FROM {{source}} GROUP BY {} HAVING {some}", all.join(", "), keys.join(", "))
     }
 
     async fn lines(&self, sql: &str) -> BTreeSet<String> {
@@ -106,6 +111,9 @@ impl Store {
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }
 }
+
+/// What a summing table adds up by itself.
+const SUM: &str = "Int64";
 
 /// The table that a view writes to.
 fn target(definition: &str) -> String {
@@ -117,6 +125,9 @@ fn target(definition: &str) -> String {
 fn sum_of(table: &str, Column { name, kind, is_in_sorting_key }: &Column) -> String {
     if *is_in_sorting_key == 1 {
         return name.clone();
+    }
+    if kind == SUM {
+        return format!("sum({name})");
     }
     let function = |outer: &str| {
         let inner = kind.strip_prefix(outer)?.strip_prefix('(')?;
