@@ -20,7 +20,7 @@ use crate::store::StoreUrl;
 
 mod lock;
 
-pub(crate) use lock::Lock;
+pub(crate) use lock::{Lock, fence};
 pub use lock::LockTimes;
 
 /// One file: a step of the schema.
@@ -201,14 +201,18 @@ pub async fn up_with(
         return Ok(Vec::new());
     }
     let lock = Lock::take(&client, times).await?;
-    let outcome = async {
+    let work = async {
+        // A refusal comes before anything runs.
+        if has_table(store, "rollup_tables").await? {
+            change::steps(rollups, &tables::all(&client).await?)?;
+        }
         let ran = run_pending(&client, files).await?;
         if !rollups.is_empty() {
             change::prepare(&client, rollups).await?;
         }
         Ok(ran)
-    }
-    .await;
+    };
+    let outcome = lock.guard(work).await;
     lock.release().await;
     outcome
 }
