@@ -230,7 +230,8 @@ async fn are_there(client: &Client, rollups: &[Rollup]) -> Result<bool, MigrateE
         }
     }
     let newest = epochs::current(client).await?.number;
-    for table in tables.iter().filter(|table| table.state != tables::State::Old) {
+    let is_own = |table: &&tables::RollupTable| rollups.iter().any(|rollup| rollup.name == table.rollup);
+    for table in tables.iter().filter(|table| table.state != tables::State::Old).filter(is_own) {
         if table.since > newest || !change::missing(client, table).await?.is_empty() {
             return Ok(false);
         }
