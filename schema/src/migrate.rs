@@ -20,8 +20,8 @@ use crate::store::StoreUrl;
 
 mod lock;
 
-pub(crate) use lock::{Lock, fence};
 pub use lock::LockTimes;
+pub(crate) use lock::{Lock, fence};
 
 /// One file: a step of the schema.
 #[derive(Debug, Clone, Copy)]

@@ -112,7 +112,8 @@ impl Rollup {
     /// The columns of the table's statement, one per line, but for the epoch: those that it is sorted by, and the sums.
     pub(crate) fn columns(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         let lines = || self.parts().0.lines();
-        let sorted = lines().find_map(|line| line.strip_prefix("ORDER BY (")?.strip_suffix(')')).unwrap_or_default();
+        let sorted =
+            lines().find_map(|line| line.strip_prefix("ORDER BY (")?.strip_suffix(')')).unwrap_or_default();
         let keys: Vec<_> = sorted.split(", ").filter(|key| *key != "epoch").collect();
         let column = |line: &'static str| {
             let column = line.strip_prefix("    ")?.split(' ').next()?;
@@ -156,7 +157,11 @@ mod tests {
             assert_eq!(keys[..2], ["website_id", "day"], "{}", rollup.name);
             assert!(!sums.is_empty() && !sums.contains(&"epoch"), "{}: {sums:?}", rollup.name);
             for column in keys.iter().chain(&sums) {
-                assert!(rollup.facts("true").contains(&["AS ", column].concat()), "{}: {column}", rollup.name);
+                assert!(
+                    rollup.facts("true").contains(&["AS ", column].concat()),
+                    "{}: {column}",
+                    rollup.name
+                );
             }
         }
     }

@@ -106,7 +106,9 @@ fn of_rollup(
     match change::step(rollup, there) {
         Ok(Step::Nothing) => None,
         Ok(Step::Finish) => Some(format!("the rollup {} is being built", rollup.name)),
-        Ok(Step::Build) => Some(format!("the rollup {} is not built in version {}", rollup.name, rollup.version)),
+        Ok(Step::Build) => {
+            Some(format!("the rollup {} is not built in version {}", rollup.name, rollup.version))
+        }
         Err(error) => Some(error.to_string()),
     }
 }

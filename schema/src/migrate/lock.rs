@@ -17,7 +17,7 @@ tokio::task_local! {
 /// store itself looks whether another one has taken it over, and refuses. A maintainer that was held to be dead and
 /// goes on can so do nothing beside the one that took its place.
 pub(crate) fn fence() -> String {
-    let fence = include_str!("fence.sql").trim_end();
+    let fence = include_str!("lock/fence.sql").trim_end();
     HOLDER
         .try_with(|holder| fence.replace("$holder", &holder.to_string()))
         .unwrap_or_else(|_| "true".to_owned())
@@ -73,7 +73,7 @@ impl Lock {
         let mut told = false;
         let mut removal = None;
         loop {
-            if create(client).await? {
+            if create(client, holder).await? {
                 beat(client, holder).await?;
                 let heart = tokio::spawn({
                     let client = client.clone();
@@ -129,27 +129,14 @@ impl Lock {
 
 /// False when another took this one for dead and the lock is no longer this one's.
 async fn is_held(client: &Client, holder: Uuid) -> Result<bool, clickhouse::error::Error> {
-    let beats = client
-        .query("SELECT count() FROM migration_lock WHERE holder = {holder:UUID}")
-        .param("holder", holder.to_string())
-        .fetch_one::<u64>()
-        .await;
-    match beats {
-        Ok(beats) => Ok(beats > 0),
-        Err(error) if is_gone(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let held = client.query(include_str!("lock/held.sql")).param("holder", holder.to_string());
+    held.fetch_one::<bool>().await
 }
 
 /// True when the lock was free and is ours now.
-async fn create(client: &Client) -> Result<bool, clickhouse::error::Error> {
-    let created = client
-        .query(
-            "CREATE TABLE migration_lock (holder UUID, beat DateTime64(3, 'UTC') DEFAULT now64(3))
-             ENGINE = MergeTree ORDER BY beat",
-        )
-        .execute()
-        .await;
+async fn create(client: &Client, holder: Uuid) -> Result<bool, clickhouse::error::Error> {
+    let create = include_str!("lock/create.sql").replace("$holder", &holder.to_string());
+    let created = client.query_raw(&create).execute().await;
     match created {
         Ok(()) => Ok(true),
         Err(error) if error.to_string().contains("TABLE_ALREADY_EXISTS") => Ok(false),
@@ -158,11 +145,7 @@ async fn create(client: &Client) -> Result<bool, clickhouse::error::Error> {
 }
 
 async fn beat(client: &Client, holder: Uuid) -> Result<(), clickhouse::error::Error> {
-    client
-        .query("INSERT INTO migration_lock (holder) VALUES ({holder:UUID})")
-        .param("holder", holder.to_string())
-        .execute()
-        .await
+    client.query(include_str!("lock/beat.sql")).param("holder", holder.to_string()).execute().await
 }
 
 /// Whether the store says that the table is not there, or no longer.

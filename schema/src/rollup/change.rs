@@ -92,7 +92,8 @@ pub(crate) async fn prepare(
         if is_mended(client, rollup, &there).await? {
             continue;
         }
-        let has_older = there.iter().any(|table| table.rollup == rollup.name && table.state != State::Building);
+        let has_older =
+            there.iter().any(|table| table.rollup == rollup.name && table.state != State::Building);
         let is_first = is_untouched_yet && !has_older;
         let since = if is_first { 0 } else { newest + 1 };
         let mut table = RollupTable::new(rollup, since, State::Building);
@@ -189,7 +190,10 @@ async fn is_mended(client: &Client, rollup: &Rollup, there: &[RollupTable]) -> R
     if missing.iter().all(|name| *name == table.rollup) {
         if !missing.is_empty() {
             show(client, rollup.name, &table.name).await?;
-            tracing::warn!(rollup = rollup.name, "The readers' view of a rollup was gone; it was made again.");
+            tracing::warn!(
+                rollup = rollup.name,
+                "The readers' view of a rollup was gone; it was made again."
+            );
         }
         return Ok(true);
     }

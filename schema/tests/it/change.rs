@@ -12,7 +12,9 @@ use schema::store::StoreUrl;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::house::{self, SHORT, at_epoch, changed, first_view, load, loader, maintainer, number, run, tables, view};
+use crate::house::{
+    self, SHORT, at_epoch, changed, first_view, load, loader, maintainer, number, run, tables, view,
+};
 
 /// The tables of a rollup: version, epoch, state.
 async fn of_rollup(maintainer: &Maintainer, name: &str) -> Vec<(u32, u32, State)> {
@@ -79,8 +81,12 @@ async fn every_rollup_changes_at_once_and_again() {
     let (client, site) = (store.client(), Uuid::new_v4());
     let mut rollups = ROLLUPS;
     for version in 2..4 {
-        load(&client, &version.to_string(), &[at_epoch(epochs::current(&client).await.unwrap().number, first_view(site))])
-            .await;
+        load(
+            &client,
+            &version.to_string(),
+            &[at_epoch(epochs::current(&client).await.unwrap().number, first_view(site))],
+        )
+        .await;
         for rollup in ROLLUPS {
             rollups = changed(rollups, rollup.name, version);
         }
@@ -140,7 +146,10 @@ async fn a_version_that_was_never_finished_makes_room_for_the_next() {
     up(&store, changed(ROLLUPS, "pages", 2)).await;
     let third = changed(ROLLUPS, "pages", 3);
     up(&store, third).await;
-    assert_eq!(of_rollup(&maintainer(&store, third), "pages").await, [(1, 0, State::Current), (3, 2, State::Building)]);
+    assert_eq!(
+        of_rollup(&maintainer(&store, third), "pages").await,
+        [(1, 0, State::Current), (3, 2, State::Building)]
+    );
     assert!(!tables(&client).await.iter().any(|name| name.starts_with("pages_1")));
     finish(&store, third).await;
     assert_eq!(pageviews(&store, "pages").await, 1);
@@ -153,9 +162,16 @@ async fn an_edited_file_and_an_older_release_are_refused_and_nothing_changes() {
     let second = changed(ROLLUPS, "pages", 2);
     up(&store, second).await;
     let before = tables(&store.client()).await;
-    let edited = migrate::up_with(&store, MIGRATIONS, house::edited(second, "pages"), SHORT).await.unwrap_err();
-    assert!(matches!(&edited, MigrateError::Rollup(RollupError::Edited(name)) if name == "pages"), "{edited:?}");
-    assert!(edited.to_string().contains("pages was edited under the same version; give it a new version"), "{edited}");
+    let edited =
+        migrate::up_with(&store, MIGRATIONS, house::edited(second, "pages"), SHORT).await.unwrap_err();
+    assert!(
+        matches!(&edited, MigrateError::Rollup(RollupError::Edited(name)) if name == "pages"),
+        "{edited:?}"
+    );
+    assert!(
+        edited.to_string().contains("pages was edited under the same version; give it a new version"),
+        "{edited}"
+    );
     let older = migrate::up(&store).await.unwrap_err();
     assert!(matches!(&older, MigrateError::Rollup(RollupError::Newer(name)) if name == "pages"), "{older:?}");
     assert!(older.to_string().contains("run a newer release"), "{older}");
@@ -202,7 +218,11 @@ async fn a_database_of_an_earlier_release_is_taken_over() {
     let store = house::missing().await;
     migrate::up_with(&store, &MIGRATIONS[..8], &[], LockTimes::default()).await.unwrap();
     let client = store.client();
-    run(&client, "CREATE TABLE site_totals (website_id UUID, n Int64) ENGINE = SummingMergeTree ORDER BY website_id").await;
+    run(
+        &client,
+        "CREATE TABLE site_totals (website_id UUID, n Int64) ENGINE = SummingMergeTree ORDER BY website_id",
+    )
+    .await;
     run(&client, "CREATE MATERIALIZED VIEW site_totals_view TO site_totals AS SELECT website_id, toInt64(1) AS n FROM events").await;
     run(&client, "INSERT INTO schema_migrations (name, checksum) VALUES ('rollup_site_totals', 'x')").await;
     run(&client, "INSERT INTO events (website_id, day, time, received_at, event_type, session_id, session_start, session_day, visits, path)
@@ -299,7 +319,11 @@ async fn a_build_that_the_store_refuses_in_the_midst_goes_on_later() {
     run(&client, "ALTER TABLE pages_1 ADD CONSTRAINT full CHECK pageviews < 0").await;
     let refusal = maintainer(&store, second).finish(&mut Silent).await.unwrap_err();
     assert!(refusal.to_string().contains("ClickHouse failed while rollups were at work"), "{refusal}");
-    assert!(std::error::Error::source(&refusal).is_some_and(|cause| cause.to_string().contains("VIOLATED_CONSTRAINT")), "{refusal:?}");
+    assert!(
+        std::error::Error::source(&refusal)
+            .is_some_and(|cause| cause.to_string().contains("VIOLATED_CONSTRAINT")),
+        "{refusal:?}"
+    );
     assert_eq!(pageviews(&store, "pages").await, 1, "readers see the table before");
     assert!(!tables(&client).await.iter().any(|name| name.starts_with("migration_lock")), "the lock is free");
     run(&client, "ALTER TABLE pages_1 DROP CONSTRAINT full").await;

@@ -58,7 +58,7 @@ async fn a_stream_that_is_gone_is_retired_and_one_that_answers_is_not() {
     loader(&store, "gone", 0).await;
     let alive = loader(&store, "alive", 0).await;
     let following = tokio::spawn(async move { alive.follow_on().await });
-    let other = maintainer(&store, ROLLUPS).patient(Duration::from_millis(500));
+    let other = maintainer(&store, ROLLUPS).patient(Duration::from_secs(4));
     let refusal = other.retire("alive").await.unwrap_err();
     assert!(refusal.to_string().contains("loaders of the stream alive are at work"), "{refusal}");
     let refusal = other.retire("unknown").await.unwrap_err();
@@ -132,5 +132,9 @@ async fn a_maintainer_whose_lock_was_taken_over_is_refused_by_the_store() {
     let error = work.await.unwrap().unwrap_err();
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     assert!(cause.contains("another maintainer has taken over"), "{error:?}");
-    assert_eq!(number(&client, "SELECT toUInt64(sum(pageviews)) FROM pages").await, 6, "it corrected nothing");
+    assert_eq!(
+        number(&client, "SELECT toUInt64(sum(pageviews)) FROM pages").await,
+        6,
+        "it corrected nothing"
+    );
 }

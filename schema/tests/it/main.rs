@@ -13,5 +13,6 @@ mod repeat;
 mod rows;
 mod site_totals;
 mod site_totals_laws;
+mod speed;
 mod structure;
 mod verify;

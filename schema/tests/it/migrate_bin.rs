@@ -166,19 +166,30 @@ async fn verify_fails_with_what_it_found_and_rebuild_repairs_it() {
     let site = uuid::Uuid::new_v4();
     house::load(&client, "a", &[house::first_view(site)]).await;
     let (code, said, complained) = ran(&url, &["verify"]);
-    assert_eq!((code, said.as_str()), (Some(0), "Structure and rollups are as they should be.\n"), "{complained}");
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "Structure and rollups are as they should be.\n"),
+        "{complained}"
+    );
 
     house::plant(&client, "pages_0", site, "pageviews", 1).await;
     let (code, said, complained) = ran(&url, &["verify"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains(&format!("pages: ('{site}','2026-03-02',false,'/planted','') lacks pageviews -1\n")), "{said}");
-    assert!(complained.contains("the store is not as it should be: pages differs in 1 keys on 1 days"), "{complained}");
+    assert!(
+        said.contains(&format!("pages: ('{site}','2026-03-02',false,'/planted','') lacks pageviews -1\n")),
+        "{said}"
+    );
+    assert!(
+        complained.contains("the store is not as it should be: pages differs in 1 keys on 1 days"),
+        "{complained}"
+    );
 
     for arguments in [&["rebuild", "devices"][..], &["rebuild", "pages", "--to", "2026-03-01"]] {
         assert_eq!(ran(&url, arguments).0, Some(0));
         assert_eq!(ran(&url, &["verify"]).0, Some(1), "that was not about it");
     }
-    let day = ["rebuild", "pages", "--from", "2026-03-02", "--to", "2026-03-02", "--website", &site.to_string()];
+    let day =
+        ["rebuild", "pages", "--from", "2026-03-02", "--to", "2026-03-02", "--website", &site.to_string()];
     let (code, said, complained) = ran(&url, &day);
     assert_eq!((code, said.as_str()), (Some(0), "pages equals the events.\n"), "{complained}");
     assert_eq!(ran(&url, &["verify"]).0, Some(0));
@@ -195,9 +206,15 @@ async fn what_another_took_the_place_of_is_pruned() {
     let old = house::changed(ROLLUPS, "pages", 0);
     schema::migrate::up_with(&store, MIGRATIONS, old, house::SHORT).await.unwrap();
     house::load(&store.client(), "a", &[house::first_view(uuid::Uuid::new_v4())]).await;
-    assert!(ran(&url, &["plan"]).1.starts_with("build    pages: from version 0 to version 1; 1 events of 1 days"));
+    assert!(
+        ran(&url, &["plan"]).1.starts_with("build    pages: from version 0 to version 1; 1 events of 1 days")
+    );
     let (code, said, complained) = ran(&url, &["up"]);
-    assert_eq!((code, said.as_str()), (Some(0), "The database is up to date.\nBuilt: pages.\n"), "{complained}");
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "The database is up to date.\nBuilt: pages.\n"),
+        "{complained}"
+    );
     assert!(ran(&url, &["plan"]).1.starts_with("prune    pages_0 can be dropped"));
     assert_eq!(ran(&url, &["prune"]).1, "Dropped: pages_0.\n");
     assert_eq!(ran(&url, &["prune"]).1, "There is nothing to drop.\n");
@@ -214,6 +231,10 @@ async fn a_stream_is_retired_by_its_name() {
     assert_eq!(code, Some(1));
     assert!(complained.contains("there is no stream other that is waited for"), "{complained}");
     let (code, said, complained) = ran(&url, &["retire", "gone"]);
-    assert_eq!((code, said.as_str()), (Some(0), "2 partitions of gone are not waited for any more.\n"), "{complained}");
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "2 partitions of gone are not waited for any more.\n"),
+        "{complained}"
+    );
     assert_eq!(ran(&url, &["retire", "gone"]).0, Some(1), "once is enough");
 }

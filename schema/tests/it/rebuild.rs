@@ -9,7 +9,9 @@ use schema::rollup::recount::Difference;
 use schema::rows::{Day, EventRow};
 use uuid::Uuid;
 
-use crate::house::{self, MONDAY, at_epoch, first_view, load, loader, maintainer, number, plant, run, utc, view};
+use crate::house::{
+    self, MONDAY, at_epoch, first_view, load, loader, maintainer, number, plant, run, utc, view,
+};
 
 /// A database of its own with a website.
 struct House {
@@ -90,7 +92,11 @@ async fn one_too_many_is_found_with_website_day_key_and_column_and_repaired() {
         let [difference] = &differences[..] else { panic!("{found:?}") };
         assert_eq!((difference.website_id, difference.day), (house.site, MONDAY));
         assert_eq!(difference.columns, [((*column).to_owned(), -1)]);
-        assert!(difference.key.starts_with(&format!("('{}','2026-03-02',", house.site)), "{}", difference.key);
+        assert!(
+            difference.key.starts_with(&format!("('{}','2026-03-02',", house.site)),
+            "{}",
+            difference.key
+        );
     }
     house.rebuild(Some("pages"), Range::default()).await;
     let others = ["devices", "event_types", "identified", "places", "site_totals", "sources"];
@@ -123,10 +129,7 @@ async fn an_event_that_came_or_went_behind_the_views_is_found_in_every_rollup_th
     house.assert_sound().await;
 
     run(&house.client, "ALTER TABLE events DELETE WHERE visits = 1 SETTINGS mutations_sync = 2").await;
-    assert_eq!(
-        house.wrong().await,
-        ["devices", "event_types", "pages", "places", "site_totals", "sources"]
-    );
+    assert_eq!(house.wrong().await, ["devices", "event_types", "pages", "places", "site_totals", "sources"]);
     house.rebuild(None, Range::default()).await;
     house.assert_sound().await;
     assert_eq!(house.number("SELECT toUInt64(sum(visits)) FROM site_totals").await, 0);
@@ -203,8 +206,12 @@ async fn facts_on_days_without_their_events_are_compared_on_those_days() {
         ..event
     };
     let sunday = MONDAY - 1;
-    for (day, start) in [(MONDAY, sunday), (sunday, sunday - 1), (MONDAY + 900, MONDAY + 895), (0, 0), (20_000, 0)] {
-        house.load(&[at(day, start, EventRow { duration_ms: 7, bounces: -1, ..first_view(house.site) })]).await;
+    for (day, start) in
+        [(MONDAY, sunday), (sunday, sunday - 1), (MONDAY + 900, MONDAY + 895), (0, 0), (20_000, 0)]
+    {
+        house
+            .load(&[at(day, start, EventRow { duration_ms: 7, bounces: -1, ..first_view(house.site) })])
+            .await;
     }
     house.assert_sound().await;
     for rollup in ["devices", "pages", "site_totals"] {
@@ -235,7 +242,8 @@ async fn bots_identified_and_excluded_visitors_come_out_of_a_rebuild_as_they_wer
         ])
         .await;
     house.assert_sound().await;
-    let before = house.number("SELECT sum(cityHash64(*)) FROM (SELECT * EXCEPT epoch FROM site_totals)").await;
+    let before =
+        house.number("SELECT sum(cityHash64(*)) FROM (SELECT * EXCEPT epoch FROM site_totals)").await;
     for rollup in ROLLUPS {
         run(&house.client, &format!("TRUNCATE TABLE {}_0", rollup.name)).await;
     }

@@ -27,7 +27,8 @@ async fn sentences(store: &StoreUrl) -> Vec<String> {
 async fn nothing_is_found_in_a_sound_database() {
     let (store, _) = with_a_visit().await;
     assert_eq!(sentences(&store).await, [""; 0]);
-    let databases = format!("SELECT count() FROM system.databases WHERE startsWith(name, '{}_')", store.database());
+    let databases =
+        format!("SELECT count() FROM system.databases WHERE startsWith(name, '{}_')", store.database());
     assert_eq!(number(&store.server(), &databases).await, 0, "the model is gone");
 }
 
@@ -98,7 +99,10 @@ async fn rollups_of_other_releases_are_told_as_such() {
     assert_eq!(findings.structure, ["the rollup pages is being built"]);
     newer.finish(&mut Silent).await.unwrap();
     let older = maintainer(&store, ROLLUPS).verify(Range::default(), &mut Silent).await.unwrap();
-    assert_eq!(older.structure, ["the database has a newer version of the rollup pages; run a newer release"]);
+    assert_eq!(
+        older.structure,
+        ["the database has a newer version of the rollup pages; run a newer release"]
+    );
 }
 
 #[tokio::test]

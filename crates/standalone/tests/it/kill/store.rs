@@ -85,7 +85,10 @@ impl Store {
             compared.insert(table);
         }
         for table in ["site_totals_", "stream_positions"] {
-            assert!(compared.iter().any(|name| name.starts_with(table)), "{table} was not found: {compared:?}");
+            assert!(
+                compared.iter().any(|name| name.starts_with(table)),
+                "{table} was not found: {compared:?}"
+            );
         }
         let offsets = "SELECT count(), uniqExact(stream, kafka_partition, kafka_offset) FROM events";
         let (rows, places) = self.0.query(offsets).fetch_one::<(u64, u64)>().await.unwrap();
@@ -105,7 +108,8 @@ impl Store {
         // Keys of which nothing is left come and go with merges.
         let sums: Vec<_> = columns.iter().filter(|column| column.is_in_sorting_key == 0).collect();
         let some: Vec<_> = sums.iter().map(|column| format!("{} != 0", sum_of(table, column))).collect();
-        let having = if table == "stream_positions" { String::new() } else { format!("HAVING {}", some.join(" OR ")) };
+        let having =
+            if table == "stream_positions" { String::new() } else { format!("HAVING {}", some.join(" OR ")) };
         format!("SELECT {} FROM {{source}} GROUP BY {} {having}", all.join(", "), keys.join(", "))
     }
 

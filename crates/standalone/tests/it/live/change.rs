@@ -139,7 +139,11 @@ async fn no_report_is_untrue_while_rollups_are_changed_and_made_again_and_mainta
     );
     assert!(seen.untrue.is_empty(), "{:#?}", &seen.untrue[..seen.untrue.len().min(9)]);
     for place in ["pages", "strange_totals", "API from rollup:site_totals", "API from events"] {
-        assert!(seen.polls.get(place).is_some_and(|polls| *polls > 10), "{place} was not asked: {:?}", seen.polls);
+        assert!(
+            seen.polls.get(place).is_some_and(|polls| *polls > 10),
+            "{place} was not asked: {:?}",
+            seen.polls
+        );
     }
     let versions = (0..rounds()).filter(|round| round % 2 == 0).max().unwrap_or_default() as u32 + 1;
     run(other(&store_url, Work::VerifyStrange, versions)).await.succeeded();

@@ -32,7 +32,7 @@ pub enum Work {
 }
 
 impl Work {
-    fn rollups(self, version: u32) -> &'static [Rollup] {
+    pub fn rollups(self, version: u32) -> &'static [Rollup] {
         let rollups: Vec<_> = ROLLUPS.iter().filter_map(|rollup| self.rollup(rollup, version)).collect();
         rollups.leak()
     }
@@ -88,8 +88,7 @@ async fn at_work() {
     let name = std::env::var(WORK).unwrap();
     let works = [Work::Strange, Work::VerifyStrange, Work::Own, Work::VerifyOwn];
     let work = works.into_iter().find(|work| work.name() == name).unwrap();
-    let maintainer =
-        Maintainer::with(store.clone(), MIGRATIONS, work.rollups(version), LockTimes::default());
+    let maintainer = Maintainer::with(store.clone(), MIGRATIONS, work.rollups(version), LockTimes::default());
     if matches!(work, Work::VerifyStrange | Work::VerifyOwn) {
         let findings = maintainer.verify(Range::default(), &mut Silent).await.unwrap();
         assert!(findings.is_clean() && findings.unsure.is_none(), "{findings:#?}");

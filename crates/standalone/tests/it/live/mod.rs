@@ -2,5 +2,6 @@
 //! that is not true.
 
 mod change;
+mod conformance;
 mod maintainer;
 mod poll;

@@ -23,7 +23,10 @@ const QUESTIONS: [(&str, &str); 9] = [
     ("event_types", "SELECT toUInt64(sum(events)) FROM event_types WHERE website_id = {site:UUID}"),
     ("strange_pages", "SELECT toUInt64(sum(pageviews)) FROM strange_pages WHERE website_id = {site:UUID}"),
     ("strange_totals", "SELECT toUInt64(sum(events)) FROM strange_totals WHERE website_id = {site:UUID}"),
-    ("strange_totals_visits", "SELECT toUInt64(sum(visits)) FROM strange_totals WHERE website_id = {site:UUID}"),
+    (
+        "strange_totals_visits",
+        "SELECT toUInt64(sum(visits)) FROM strange_totals WHERE website_id = {site:UUID}",
+    ),
     ("strange_sources", "SELECT toUInt64(sum(visits)) FROM strange_sources WHERE website_id = {site:UUID}"),
 ];
 
@@ -144,7 +147,8 @@ impl Asker {
                 seen.untrue.push(format!("the API answered {status}: {body}"));
                 continue;
             }
-            let source = headers.get("x-footfall-source").and_then(|value| value.to_str().ok()).unwrap_or("?");
+            let source =
+                headers.get("x-footfall-source").and_then(|value| value.to_str().ok()).unwrap_or("?");
             *seen.polls.entry(format!("API from {source}")).or_default() += 1;
             for (metric, floor) in [("pageviews", floor), ("visits", 0), ("unique_visitors", 0)] {
                 let value = body["data"]["metrics"][metric]["value"].as_f64().unwrap_or(-1.0);
