@@ -14,6 +14,8 @@ use clickhouse::{Client, Row};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::migrate::fence;
+
 /// The epoch of a checkpoint that says: this stream is gone, nobody waits for it.
 pub const RETIRED: u32 = u32::MAX;
 
@@ -82,7 +84,7 @@ pub async fn begin(
     reason: &str,
 ) -> Result<(), clickhouse::error::Error> {
     client
-        .query(include_str!("epochs/begin.sql"))
+        .query(&include_str!("epochs/begin.sql").replace("$fence", &fence()))
         .param("epoch", number)
         .param("hold_ms", hold.as_millis() as u64)
         .param("reason", reason)

@@ -6,11 +6,11 @@ use std::time::Duration;
 use clickhouse::Client;
 use uuid::Uuid;
 
-use crate::epochs;
-use crate::migrate::{Lock, LockTimes, MIGRATIONS, MigrateError, Migration};
+use crate::epochs::{self, EpochError};
+use crate::migrate::{self, Lock, LockTimes, MIGRATIONS, MigrateError, Migration};
 use crate::rollup::change::{self, Progress};
 use crate::rollup::recount::{Difference, Extent, end_leftovers};
-use crate::rollup::tables::{self, RollupTable, State};
+use crate::rollup::tables::{self, RollupTable};
 use crate::rollup::{ROLLUPS, Rollup, RollupError};
 use crate::rows::Day;
 use crate::store::StoreUrl;
@@ -20,6 +20,9 @@ pub mod structure;
 
 /// How long loaders may take to go on with a new epoch: a batch of theirs, and a rebalance.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long the loaders of a stream that is said to be gone may take to answer that it is not.
+const RETIRE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Works on one database.
 #[derive(Clone)]
@@ -57,7 +60,7 @@ impl Range {
 /// What [`Maintainer::verify`] found; nothing in it: all is as it should be.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Tables and views that differ from the files, are missing, or are too many, each with a sentence.
+    /// Tables and views that differ from the files or are missing, each with a sentence.
     pub structure: Vec<String>,
     /// Keys of rollups that differ from the events.
     pub differences: Vec<(String, Vec<Difference>)>,
@@ -101,7 +104,7 @@ impl Maintainer {
     /// Holds the lock while a work runs.
     async fn locked<T>(&self, work: impl Future<Output = Result<T, RollupError>>) -> Result<T, MigrateError> {
         let lock = Lock::take(&self.client(), self.times).await?;
-        let outcome = work.await;
+        let outcome = lock.guard(work).await;
         lock.release().await;
         Ok(outcome?)
     }
@@ -111,9 +114,9 @@ impl Maintainer {
         Ok(tables::all(&self.client()).await?)
     }
 
-    /// Whether a table is being built.
+    /// Whether a table of these rollups is being built.
     pub async fn is_building(&self) -> Result<bool, MigrateError> {
-        Ok(self.tables().await?.iter().any(|table| table.state == State::Building))
+        Ok(!change::building(&self.client(), self.rollups).await?.is_empty())
     }
 
     /// Makes the tables whole that are being built, and moves readers to them. Returns the rollups.
@@ -152,41 +155,47 @@ impl Maintainer {
     }
 
     /// Compares structure and rollups with the files and the events. With loaders that do not answer it compares what is
-    /// there, and says so.
+    /// there, and says so. Rollups that are not whole are told of, and not compared.
     pub async fn verify(&self, range: Range, progress: &mut dyn Progress) -> Result<Findings, MigrateError> {
+        for table in ["schema_migrations", "events", "load_epochs", "load_checkpoints", "rollup_tables"] {
+            // Without these there is nothing to compare, and in part nothing to take turns with.
+            if !migrate::has_table(&self.store, table).await? {
+                let structure = structure::check(&self.store, self.migrations, self.rollups).await?;
+                return Ok(Findings { structure, ..Findings::default() });
+            }
+        }
+        self.locked(async { Ok(self.compared(range, progress).await) }).await?
+    }
+
+    async fn compared(&self, range: Range, progress: &mut dyn Progress) -> Result<Findings, MigrateError> {
+        let client = self.client();
         let mut findings = Findings {
             structure: structure::check(&self.store, self.migrations, self.rollups).await?,
             ..Findings::default()
         };
-        let client = self.client();
-        let work = async {
-            let (upto, unsure) = match change::close_epoch(&client, self.patience, "verify").await {
-                Ok(upto) => (upto, None),
-                Err(RollupError::Loaders(error)) => {
-                    (epochs::current(&client).await?.number + 1, Some(error.to_string()))
-                }
-                Err(error) => return Err(error),
-            };
-            findings.unsure = unsure;
-            for rollup in self.rollups {
-                match change::shown(&client, rollup).await {
-                    Ok(table) => {
-                        let extent = range.extent(upto);
-                        let differing =
-                            change::compare(&client, rollup, &table.name, extent, progress).await?;
-                        if !differing.is_empty() {
-                            findings.differences.push((rollup.name.to_owned(), differing));
-                        }
-                    }
-                    Err(RollupError::NotBuilt(_)) => {
-                        findings.structure.push(["the rollup ", rollup.name, " is not built yet"].concat());
-                    }
-                    Err(error) => return Err(error),
-                }
+        let (upto, unsure) = match change::close_epoch(&client, self.patience, "verify").await {
+            Ok(upto) => (upto, None),
+            Err(RollupError::Loaders(error)) => {
+                (epochs::current(&client).await?.number + 1, Some(error.to_string()))
             }
-            Ok(())
+            Err(error) => return Err(error.into()),
         };
-        self.locked(work).await?;
+        findings.unsure = unsure;
+        for rollup in self.rollups {
+            let compared = match change::shown(&client, rollup).await {
+                Ok(table) => {
+                    change::compare(&client, rollup, &table.name, range.extent(upto), progress).await
+                }
+                Err(error) => Err(error),
+            };
+            match compared {
+                Ok(differing) if differing.is_empty() => {}
+                Ok(differing) => findings.differences.push((rollup.name.to_owned(), differing)),
+                // The structure tells of it.
+                Err(RollupError::NotBuilt(_) | RollupError::Misshapen(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(findings)
     }
 
@@ -196,8 +205,29 @@ impl Maintainer {
         self.locked(change::prune(&client)).await
     }
 
-    /// Says that a stream is gone for good. Returns how many partitions it had.
+    /// Says that a stream is gone for good. Returns how many partitions it had. A stream whose loaders answer within the
+    /// patience is not gone, and one that nobody knows is a mistake: both are refused.
     pub async fn retire(&self, stream: &str) -> Result<usize, MigrateError> {
-        Ok(epochs::retire(&self.client(), stream).await?)
+        let client = self.client();
+        let work = async {
+            let known = epochs::behind(&client, epochs::RETIRED).await?;
+            if known.iter().all(|partition| partition.stream != stream) {
+                return Err(RollupError::NoStream(stream.to_owned()));
+            }
+            let patience = self.patience.min(RETIRE_PATIENCE);
+            let behind = match change::close_epoch(&client, patience, "is a stream gone?").await {
+                Ok(_) => Vec::new(),
+                Err(RollupError::Loaders(EpochError::Behind(behind))) => behind,
+                Err(error) => return Err(error),
+            };
+            let of_stream = |partitions: &[epochs::Behind]| {
+                partitions.iter().filter(|partition| partition.stream == stream).count()
+            };
+            if of_stream(&behind) < of_stream(&known) {
+                return Err(RollupError::Alive(stream.to_owned()));
+            }
+            Ok(epochs::retire(&client, stream).await?)
+        };
+        self.locked(work).await
     }
 }

@@ -20,8 +20,8 @@ use crate::store::StoreUrl;
 
 mod lock;
 
-pub(crate) use lock::Lock;
 pub use lock::LockTimes;
+pub(crate) use lock::{Lock, fence};
 
 /// One file: a step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -201,14 +201,18 @@ pub async fn up_with(
         return Ok(Vec::new());
     }
     let lock = Lock::take(&client, times).await?;
-    let outcome = async {
+    let work = async {
+        // A refusal comes before anything runs.
+        if has_table(store, "rollup_tables").await? {
+            change::steps(rollups, &tables::all(&client).await?)?;
+        }
         let ran = run_pending(&client, files).await?;
         if !rollups.is_empty() {
             change::prepare(&client, rollups).await?;
         }
         Ok(ran)
-    }
-    .await;
+    };
+    let outcome = lock.guard(work).await;
     lock.release().await;
     outcome
 }
@@ -226,7 +230,8 @@ async fn are_there(client: &Client, rollups: &[Rollup]) -> Result<bool, MigrateE
         }
     }
     let newest = epochs::current(client).await?.number;
-    for table in tables.iter().filter(|table| table.state != tables::State::Old) {
+    let is_own = |table: &&tables::RollupTable| rollups.iter().any(|rollup| rollup.name == table.rollup);
+    for table in tables.iter().filter(|table| table.state != tables::State::Old).filter(is_own) {
         if table.since > newest || !change::missing(client, table).await?.is_empty() {
             return Ok(false);
         }

@@ -65,6 +65,15 @@ pub enum RollupError {
     /// The rollup has no table that is whole.
     #[error("the rollup {0} is not built yet; `migrate up` goes on with it")]
     NotBuilt(String),
+    /// The stream's loaders answer, so it is not gone.
+    #[error("loaders of the stream {0} are at work: it is not gone; stop them first")]
+    Alive(String),
+    /// Nobody waits for such a stream.
+    #[error("there is no stream {0} that is waited for")]
+    NoStream(String),
+    /// The rollup's table lacks columns.
+    #[error("the table {0} is not as its file makes it; `migrate verify` tells how")]
+    Misshapen(String),
     /// A table that was just built does not equal the events.
     #[error(
         "the rollup {rollup} was built, but differs from the events on {days} days; readers stay on the table before it"
@@ -100,6 +109,20 @@ impl Rollup {
         self.parts().1.replace("$scope", scope)
     }
 
+    /// The columns of the table's statement, one per line, but for the epoch: those that it is sorted by, and the sums.
+    pub(crate) fn columns(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let lines = || self.parts().0.lines();
+        let sorted =
+            lines().find_map(|line| line.strip_prefix("ORDER BY (")?.strip_suffix(')')).unwrap_or_default();
+        let keys: Vec<_> = sorted.split(", ").filter(|key| *key != "epoch").collect();
+        let column = |line: &'static str| {
+            let column = line.strip_prefix("    ")?.split(' ').next()?;
+            (!column.is_empty() && column != "epoch" && !keys.contains(&column)).then_some(column)
+        };
+        let sums = lines().filter_map(column).collect();
+        (keys, sums)
+    }
+
     fn parts(&self) -> (&'static str, &'static str) {
         let (table, facts) = self.sql.split_once(";\n").unwrap_or((self.sql, ""));
         (table, facts.trim().trim_end_matches(';'))
@@ -130,6 +153,16 @@ mod tests {
             assert!(rollup.facts("true").starts_with("SELECT"), "{}", rollup.name);
             assert!(rollup.facts("true").contains("WHERE true"), "{}", rollup.name);
             assert!(rollup.version > 0);
+            let (keys, sums) = rollup.columns();
+            assert_eq!(keys[..2], ["website_id", "day"], "{}", rollup.name);
+            assert!(!sums.is_empty() && !sums.contains(&"epoch"), "{}: {sums:?}", rollup.name);
+            for column in keys.iter().chain(&sums) {
+                assert!(
+                    rollup.facts("true").contains(&["AS ", column].concat()),
+                    "{}: {column}",
+                    rollup.name
+                );
+            }
         }
     }
 }

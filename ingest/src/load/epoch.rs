@@ -38,9 +38,10 @@ pub(super) fn watch(client: Client, stop: Stop) -> watch::Receiver<Epoch> {
 
 impl Worker {
     /// The epoch that the partition is in: that of its last checkpoint. A batch that was planned is made again in it.
-    pub(super) async fn recorded_epoch(&self) -> Result<u32, WorkerError> {
+    /// `None`: no maintainer has waited for this partition, because it is new, or because its stream was given up.
+    pub(super) async fn recorded_epoch(&self) -> Result<Option<u32>, WorkerError> {
         let recorded = epochs::of_partition(&self.client, self.stream.id(), self.partition).await?;
-        Ok(recorded.filter(|epoch| *epoch != RETIRED).unwrap_or_default())
+        Ok(recorded.filter(|epoch| *epoch != RETIRED))
     }
 
     /// Goes over to the newest epoch, if `sessions` is not in it yet, with the rows from `next` on; waits while it is held.
@@ -64,6 +65,8 @@ impl Worker {
                     offset = next,
                     "A new epoch was taken up."
                 );
+                // A maintainer who began another one before this checkpoint could be seen did not wait for it.
+                continue;
             }
             if !newest.held {
                 return Ok(());

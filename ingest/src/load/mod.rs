@@ -185,10 +185,16 @@ impl Worker {
         let start = lease.position();
         let mut next = start.next;
         let recorded = self.recorded_epoch().await?;
-        let mut sessions = Sessioniser::of_epoch(recorded);
-        let landed_end = landed::end(&self.client, &self.before(next)).await?;
+        let mut sessions = Sessioniser::of_epoch(recorded.unwrap_or_default());
+        let mut landed_end = landed::end(&self.client, &self.before(next)).await?;
+        if let (None, Some(planned)) = (recorded, start.plan) {
+            // In which epoch the first try was made cannot be known, nor whether its rows were counted since: each is
+            // looked up.
+            landed_end = landed_end.max(planned);
+        }
         // What lies behind the plan's end was stored when the offsets were not set back yet: the plan is no word on it.
-        if let Some(planned) = start.plan.filter(|planned| *planned > next && *planned >= landed_end) {
+        let plan = start.plan.filter(|planned| *planned > next && *planned >= landed_end);
+        if let (Some(recorded), Some(planned)) = (recorded, plan) {
             tracing::info!(
                 partition = self.partition,
                 from = next,

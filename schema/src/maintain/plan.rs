@@ -76,7 +76,8 @@ impl Maintainer {
         } else {
             EventsRow { events: 0, days: 0 }
         };
-        let sizes = client.query(include_str!("sizes.sql")).fetch_all::<SizeRow>().await?;
+        let sizes = self.store.server().query(include_str!("sizes.sql"));
+        let sizes = sizes.param("database", self.store.database()).fetch_all::<SizeRow>().await?;
         let bytes = |table: &str| sizes.iter().find(|size| size.name == table).map_or(0, |size| size.bytes);
         for rollup in self.rollups {
             if change::step(rollup, &tables)? == Step::Nothing && !self.is_broken(rollup, &tables).await? {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::migrate::{LockTimes, MigrateError, Migration, State, up_with};
 use crate::rollup::Rollup;
-use crate::rollup::tables;
+use crate::rollup::change::{self, Step};
+use crate::rollup::tables::{self, RollupTable};
 use crate::store::StoreUrl;
 
 /// Tables that come and go, or that tell about the work itself.
@@ -33,30 +34,7 @@ pub(super) async fn check(
         .filter(|(_, state)| *state != State::Applied)
         .map(|(name, state)| format!("the migration {name} is {}", state.as_str()))
         .collect();
-    let mut found = definitions(store).await?;
-    // A rollup's table is called after its epoch; in the model it is the first one.
-    let mut old = Vec::new();
-    for table in tables::all(&store.client()).await? {
-        let model = format!("{}_0", table.rollup);
-        for (name, of_model) in [(table.name.clone(), model.clone()), (table.view(), format!("{model}_view"))]
-        {
-            let Some(definition) = found.remove(&name) else {
-                sentences.push(format!("{name} is missing"));
-                continue;
-            };
-            if table.state == tables::State::Current {
-                let definition = definition.replace(&table.name, &model);
-                let since = format!("epoch >= {}", table.since);
-                found.insert(of_model, definition.replace(&since, "epoch >= 0"));
-            } else {
-                old.push(name);
-            }
-        }
-        if table.state == tables::State::Current {
-            let reader = found.get(&table.rollup).map(|reader| reader.replace(&table.name, &model));
-            found.extend(reader.map(|reader| (table.rollup.clone(), reader)));
-        }
-    }
+    let found = definitions(store).await?;
     let model =
         store.clone().with_database(&format!("{}_model_{}", store.database(), Uuid::new_v4().simple()));
     let wanted = async {
@@ -70,8 +48,23 @@ pub(super) async fn check(
         .param("database", model.database())
         .execute()
         .await;
-    let wanted = wanted?;
+    let mut wanted = wanted?;
     dropped?;
+    let there = if crate::migrate::has_table(store, "rollup_tables").await? {
+        tables::all(&store.client()).await?
+    } else {
+        Vec::new()
+    };
+    for rollup in rollups {
+        sentences.extend(of_rollup(rollup, &there, &mut wanted));
+    }
+    for table in there {
+        for name in [table.view(), table.name] {
+            if !found.contains_key(&name) {
+                sentences.push(format!("{name} is missing"));
+            }
+        }
+    }
     for (name, definition) in &wanted {
         match found.get(name) {
             None => sentences.push(format!("{name} is missing")),
@@ -87,6 +80,37 @@ pub(super) async fn check(
     sentences.sort();
     sentences.dedup();
     Ok(sentences)
+}
+
+/// What is wrong with a rollup's tables as a whole. What they should be, one by one, is put into `wanted` in place of the
+/// model's: a table is called after its epoch, and in the model that is the first one.
+fn of_rollup(
+    rollup: &Rollup,
+    there: &[RollupTable],
+    wanted: &mut BTreeMap<String, String>,
+) -> Option<String> {
+    let model = RollupTable::new(rollup, 0, tables::State::Current);
+    let (table, view) = (wanted.remove(&model.name), wanted.remove(&model.view()));
+    let reader = wanted.remove(rollup.name);
+    for own in there.iter().filter(|own| own.rollup == rollup.name && own.checksum == model.checksum) {
+        let renamed = |text: &Option<String>| {
+            let since = ["epoch >= ", &own.since.to_string()].concat();
+            text.as_ref().map(|text| text.replace(&model.name, &own.name).replace("epoch >= 0", &since))
+        };
+        wanted.extend(renamed(&table).map(|text| (own.name.clone(), text)));
+        wanted.extend(renamed(&view).map(|text| (own.view(), text)));
+        if own.state == tables::State::Current {
+            wanted.extend(renamed(&reader).map(|text| (rollup.name.to_owned(), text)));
+        }
+    }
+    match change::step(rollup, there) {
+        Ok(Step::Nothing) => None,
+        Ok(Step::Finish) => Some(format!("the rollup {} is being built", rollup.name)),
+        Ok(Step::Build) => {
+            Some(format!("the rollup {} is not built in version {}", rollup.name, rollup.version))
+        }
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// The first line that is not in the other text.

@@ -8,6 +8,21 @@ use uuid::Uuid;
 
 use super::MigrateError;
 
+tokio::task_local! {
+    /// Who holds the lock that the running work is under.
+    static HOLDER: Uuid;
+}
+
+/// A condition for statements that only the lock's holder may run: while a work is under a lock ([`Lock::guard`]), the
+/// store itself looks whether another one has taken it over, and refuses. A maintainer that was held to be dead and
+/// goes on can so do nothing beside the one that took its place.
+pub(crate) fn fence() -> String {
+    let fence = include_str!("lock/fence.sql").trim_end();
+    HOLDER
+        .try_with(|holder| fence.replace("$holder", &holder.to_string()))
+        .unwrap_or_else(|_| "true".to_owned())
+}
+
 /// How often one who waits looks whether the lock is free.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -33,11 +48,20 @@ impl Default for LockTimes {
     }
 }
 
+/// Stops with its owner: a lock whose work was dropped lapses.
+struct Heart(JoinHandle<()>);
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// The right to migrate: a table that exists while somebody holds it, with the holder's heartbeats as rows.
 pub(crate) struct Lock {
     client: Client,
     holder: Uuid,
-    heart: JoinHandle<()>,
+    heart: Heart,
     /// The removal of a dead holder's lock, when this one has set it aside.
     removal: Option<JoinHandle<()>>,
 }
@@ -49,7 +73,7 @@ impl Lock {
         let mut told = false;
         let mut removal = None;
         loop {
-            if create(client).await? {
+            if create(client, holder).await? {
                 beat(client, holder).await?;
                 let heart = tokio::spawn({
                     let client = client.clone();
@@ -62,7 +86,7 @@ impl Lock {
                         }
                     }
                 });
-                return Ok(Self { client: client.clone(), holder, heart, removal });
+                return Ok(Self { client: client.clone(), holder, heart: Heart(heart), removal });
             }
             if tokio::time::Instant::now() > deadline {
                 return Err(MigrateError::Locked(times.wait));
@@ -78,9 +102,14 @@ impl Lock {
         }
     }
 
+    /// Runs a work whose statements are refused once another one has taken over the lock.
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = T>) -> T {
+        HOLDER.scope(self.holder, work).await
+    }
+
     pub(crate) async fn release(self) {
-        self.heart.abort();
-        let released = match self.is_held().await {
+        drop(self.heart);
+        let released = match is_held(&self.client, self.holder).await {
             Ok(true) => self.client.query("DROP TABLE IF EXISTS migration_lock SYNC").execute().await,
             Ok(false) => {
                 tracing::warn!(holder = %self.holder, "The migration lock was taken over meanwhile.");
@@ -96,32 +125,18 @@ impl Lock {
             let _ = removal.await;
         }
     }
+}
 
-    /// False when another took this one for dead and the lock is no longer this one's.
-    async fn is_held(&self) -> Result<bool, clickhouse::error::Error> {
-        let beats = self
-            .client
-            .query("SELECT count() FROM migration_lock WHERE holder = {holder:UUID}")
-            .param("holder", self.holder.to_string())
-            .fetch_one::<u64>()
-            .await;
-        match beats {
-            Ok(beats) => Ok(beats > 0),
-            Err(error) if is_gone(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
+/// False when another took this one for dead and the lock is no longer this one's.
+async fn is_held(client: &Client, holder: Uuid) -> Result<bool, clickhouse::error::Error> {
+    let held = client.query(include_str!("lock/held.sql")).param("holder", holder.to_string());
+    held.fetch_one::<bool>().await
 }
 
 /// True when the lock was free and is ours now.
-async fn create(client: &Client) -> Result<bool, clickhouse::error::Error> {
-    let created = client
-        .query(
-            "CREATE TABLE migration_lock (holder UUID, beat DateTime64(3, 'UTC') DEFAULT now64(3))
-             ENGINE = MergeTree ORDER BY beat",
-        )
-        .execute()
-        .await;
+async fn create(client: &Client, holder: Uuid) -> Result<bool, clickhouse::error::Error> {
+    let create = include_str!("lock/create.sql").replace("$holder", &holder.to_string());
+    let created = client.query_raw(&create).execute().await;
     match created {
         Ok(()) => Ok(true),
         Err(error) if error.to_string().contains("TABLE_ALREADY_EXISTS") => Ok(false),
@@ -130,11 +145,7 @@ async fn create(client: &Client) -> Result<bool, clickhouse::error::Error> {
 }
 
 async fn beat(client: &Client, holder: Uuid) -> Result<(), clickhouse::error::Error> {
-    client
-        .query("INSERT INTO migration_lock (holder) VALUES ({holder:UUID})")
-        .param("holder", holder.to_string())
-        .execute()
-        .await
+    client.query(include_str!("lock/beat.sql")).param("holder", holder.to_string()).execute().await
 }
 
 /// Whether the store says that the table is not there, or no longer.

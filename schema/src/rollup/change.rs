@@ -14,8 +14,8 @@ use crate::rows::Day;
 /// How long loaders are held at most while readers move to another table; a maintainer who dies holds up nobody longer.
 const HOLD: Duration = Duration::from_secs(20);
 
-/// How long to wait for the loaders to stand still before readers are moved without that.
-const STANDSTILL: Duration = Duration::from_secs(8);
+/// How long to wait for the loaders to stand still; then they go on, and readers are moved another time.
+const STANDSTILL: Duration = Duration::from_secs(12);
 
 /// How many differing keys are listed per rollup.
 pub const LISTED: usize = 1000;
@@ -70,48 +70,65 @@ pub fn step(rollup: &Rollup, tables: &[RollupTable]) -> Result<Step, RollupError
     Ok(step)
 }
 
+/// What every rollup needs; an error before anything is changed.
+pub(crate) fn steps(
+    rollups: &'static [Rollup],
+    tables: &[RollupTable],
+) -> Result<Vec<(&'static Rollup, Step)>, RollupError> {
+    rollups.iter().map(|rollup| Ok((rollup, step(rollup, tables)?))).collect()
+}
+
 /// Makes the tables and views that this release needs and that are missing; new events go in from now on. In a database
-/// without events they are whole at once; else [`finish`] makes them so. The caller has the migration lock.
-pub(crate) async fn prepare(client: &Client, rollups: &[Rollup]) -> Result<Vec<&'static str>, RollupError> {
+/// that no loader has touched they are whole at once; else [`finish`] makes them so. The caller has the migration lock.
+pub(crate) async fn prepare(
+    client: &Client,
+    rollups: &'static [Rollup],
+) -> Result<Vec<&'static str>, RollupError> {
     let there = tables::all(client).await?;
     let newest = epochs::current(client).await?.number;
-    let mut made = Vec::new();
-    let mut since_new_epoch = false;
-    for rollup in rollups {
-        match step(rollup, &there)? {
-            Step::Nothing => mend(client, rollup, &there).await?,
-            Step::Finish => {
-                for table in there.iter().filter(|table| is_of(table, rollup, State::Building)) {
-                    make(client, rollup, table).await?;
-                    since_new_epoch |= table.since > newest;
-                }
-            }
-            Step::Build => {
-                for stale in there.iter().filter(|table| is_unfinished(table, rollup)) {
-                    drop_table(client, stale).await?;
-                }
-                let events = client.query("SELECT count() FROM (SELECT 1 FROM events LIMIT 1)");
-                let is_first = newest == 0 && events.fetch_one::<u64>().await? == 0;
-                let since = if is_first { 0 } else { newest + 1 };
-                since_new_epoch |= !is_first;
-                let table = RollupTable::new(rollup, since, State::Building);
-                tables::record(client, &table, Some(State::Building)).await?;
-                make(client, rollup, &table).await?;
-                if is_first {
-                    show(client, rollup.name, &table.name).await?;
-                    tables::record(client, &table, Some(State::Current)).await?;
-                }
-                tracing::info!(
-                    rollup = rollup.name,
-                    version = rollup.version,
-                    table = table.name,
-                    "A rollup's table was made."
-                );
-                made.push(rollup.name);
+    let is_untouched_yet = is_untouched(client).await?;
+    let (mut made, mut first, mut begins) = (Vec::new(), Vec::new(), false);
+    for (rollup, step) in steps(rollups, &there)? {
+        if is_mended(client, rollup, &there).await? {
+            continue;
+        }
+        let has_older =
+            there.iter().any(|table| table.rollup == rollup.name && table.state != State::Building);
+        let is_first = is_untouched_yet && !has_older;
+        let since = if is_first { 0 } else { newest + 1 };
+        let mut table = RollupTable::new(rollup, since, State::Building);
+        for begun in there.iter().filter(|table| is_unfinished(table, rollup, step)) {
+            if step == Step::Finish && can_go_on(client, begun, newest, is_first).await? {
+                table = begun.clone();
+            } else {
+                drop_table(client, begun).await?;
             }
         }
+        tables::record(client, &table, Some(State::Building)).await?;
+        make(client, rollup, &table).await?;
+        begins |= table.since > newest;
+        tracing::info!(
+            rollup = rollup.name,
+            version = rollup.version,
+            table = table.name,
+            "A rollup's table was made."
+        );
+        made.push(rollup.name);
+        if is_first {
+            first.push(table);
+        }
     }
-    if since_new_epoch {
+    if !first.is_empty() {
+        if !is_untouched(client).await? {
+            // A loader of another release came in meanwhile: some of its rows may have met no view.
+            return Box::pin(prepare(client, rollups)).await;
+        }
+        for table in first {
+            show(client, &table.rollup, &table.name).await?;
+            tables::record(client, &table, Some(State::Current)).await?;
+        }
+    }
+    if begins {
         // Only now: whoever loads under the new number meets all of the new views.
         epochs::begin(client, newest + 1, Duration::ZERO, "new rollup tables").await?;
     }
@@ -122,8 +139,26 @@ fn is_of(table: &RollupTable, rollup: &Rollup, state: State) -> bool {
     table.rollup == rollup.name && table.version == rollup.version && table.state == state
 }
 
-fn is_unfinished(table: &RollupTable, rollup: &Rollup) -> bool {
-    table.rollup == rollup.name && table.state == State::Building
+/// Tables that are in the way of a new one: those that are not whole, and readers' own, when parts of it are gone.
+fn is_unfinished(table: &RollupTable, rollup: &Rollup, step: Step) -> bool {
+    let is_broken = step == Step::Nothing && is_of(table, rollup, State::Current);
+    table.rollup == rollup.name && (table.state == State::Building || is_broken)
+}
+
+async fn is_untouched(client: &Client) -> Result<bool, clickhouse::error::Error> {
+    client.query(include_str!("untouched.sql")).fetch_one::<bool>().await
+}
+
+/// Whether a table that was begun can be finished: no row can have passed it by, because its view is there, or because
+/// nobody loads in its epoch yet.
+async fn can_go_on(
+    client: &Client,
+    table: &RollupTable,
+    newest: u32,
+    is_first: bool,
+) -> Result<bool, clickhouse::error::Error> {
+    let is_empty = if table.since == 0 { is_first } else { table.since > newest };
+    Ok(is_empty || table.since > 0 && missing(client, table).await?.is_empty())
 }
 
 /// The table and its view, where they are missing.
@@ -145,21 +180,29 @@ async fn show(client: &Client, rollup: &str, table: &str) -> Result<(), RollupEr
     Ok(())
 }
 
-/// What somebody dropped by hand of a current rollup is noticed, and the rollup is built anew.
-async fn mend(client: &Client, rollup: &Rollup, there: &[RollupTable]) -> Result<(), RollupError> {
-    let Some(table) = there.iter().find(|table| is_of(table, rollup, State::Current)) else { return Ok(()) };
+/// Whether a rollup has all that it needs, after what is easily made again was. What somebody dropped by hand is noticed
+/// here, and the rollup is then built anew.
+async fn is_mended(client: &Client, rollup: &Rollup, there: &[RollupTable]) -> Result<bool, RollupError> {
+    let Some(table) = there.iter().find(|table| is_of(table, rollup, State::Current)) else {
+        return Ok(false);
+    };
     let missing = missing(client, table).await?;
-    if missing.is_empty() {
-        return Ok(());
+    if missing.iter().all(|name| *name == table.rollup) {
+        if !missing.is_empty() {
+            show(client, rollup.name, &table.name).await?;
+            tracing::warn!(
+                rollup = rollup.name,
+                "The readers' view of a rollup was gone; it was made again."
+            );
+        }
+        return Ok(true);
     }
     tracing::warn!(
         rollup = rollup.name,
         missing = missing.join(", "),
         "Parts of a rollup are gone; it is built anew."
     );
-    drop_table(client, table).await?;
-    Box::pin(prepare(client, std::slice::from_ref(rollup))).await?;
-    Ok(())
+    Ok(false)
 }
 
 /// The names of what a table should have beside it and has not.
@@ -182,32 +225,37 @@ async fn drop_table(client: &Client, table: &RollupTable) -> Result<(), RollupEr
     Ok(())
 }
 
+/// The tables of these rollups that are being built.
+pub(crate) async fn building(
+    client: &Client,
+    rollups: &'static [Rollup],
+) -> Result<Vec<(&'static Rollup, RollupTable)>, clickhouse::error::Error> {
+    let tables = tables::all(client).await?;
+    let of_rollup = |table: RollupTable| {
+        let rollup = rollups.iter().find(|rollup| is_of(&table, rollup, State::Building))?;
+        Some((rollup, table))
+    };
+    Ok(tables.into_iter().filter_map(of_rollup).collect())
+}
+
 /// Makes the tables whole that are being built, and moves their readers to them. `patience` is how long the loaders may
 /// take to go on. The caller has the migration lock.
 pub(crate) async fn finish(
     client: &Client,
-    rollups: &[Rollup],
+    rollups: &'static [Rollup],
     patience: Duration,
     progress: &mut dyn Progress,
 ) -> Result<Vec<String>, RollupError> {
-    let building: Vec<RollupTable> = tables::all(client)
-        .await?
-        .into_iter()
-        .filter(|table| rollups.iter().any(|rollup| is_of(table, rollup, State::Building)))
-        .collect();
+    let newest = epochs::current(client).await?.number;
     let mut finished = Vec::new();
-    for table in building {
-        let Some(rollup) = rollups.iter().find(|rollup| rollup.name == table.rollup) else { continue };
+    for (rollup, table) in building(client, rollups).await? {
+        if table.since > newest || !missing(client, &table).await?.is_empty() {
+            // Rows would pass it by.
+            return Err(RollupError::NotBuilt(table.rollup));
+        }
         epochs::wait(client, table.since, patience).await?;
         end_leftovers(client).await?;
-        let extent = Extent::all(table.since);
-        // A build is one job, whoever goes on with it.
-        let job = Uuid::nil();
-        correct(client, rollup, &table.name, extent, job, progress).await?;
-        let differences = compare(client, rollup, &table.name, extent, &mut Silent).await?;
-        if !differences.is_empty() {
-            return Err(RollupError::Differs { rollup: table.rollup, days: days(&differences) });
-        }
+        backfill(client, rollup, &table, progress).await?;
         move_readers(client, rollup, &table).await?;
         tracing::info!(
             rollup = rollup.name,
@@ -220,6 +268,28 @@ pub(crate) async fn finish(
     Ok(finished)
 }
 
+/// Puts all that came before a table into it, and compares. What was done is not done again, unless it is wrong: somebody
+/// may have changed events since.
+async fn backfill(
+    client: &Client,
+    rollup: &Rollup,
+    table: &RollupTable,
+    progress: &mut dyn Progress,
+) -> Result<(), RollupError> {
+    let extent = Extent::all(table.since);
+    // A build is one job, whoever goes on with it.
+    correct(client, rollup, &table.name, extent, Uuid::nil(), progress).await?;
+    if compare(client, rollup, &table.name, extent, &mut Silent).await?.is_empty() {
+        return Ok(());
+    }
+    correct(client, rollup, &table.name, extent, Uuid::new_v4(), progress).await?;
+    let differences = compare(client, rollup, &table.name, extent, &mut Silent).await?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(RollupError::Differs { rollup: table.rollup.clone(), days: days(&differences) })
+}
+
 fn days(differences: &[Difference]) -> usize {
     let mut days: Vec<_> =
         differences.iter().map(|difference| (difference.website_id, difference.day)).collect();
@@ -227,25 +297,18 @@ fn days(differences: &[Difference]) -> usize {
     days.len()
 }
 
-/// Readers see the new table from one moment to the next. Meanwhile no batch is on its way, so that none is in the one
-/// table and not yet in the other.
+/// Readers see the new table from one moment to the next. Meanwhile no batch is on its way, so that none is in what they
+/// saw before and not yet in the new table: when a loader does not stand still, nobody is moved.
 async fn move_readers(client: &Client, rollup: &Rollup, table: &RollupTable) -> Result<(), RollupError> {
     let before: Vec<RollupTable> = tables::all(client)
         .await?
         .into_iter()
         .filter(|other| other.rollup == rollup.name && other.state == State::Current)
         .collect();
-    if before.is_empty() {
-        show(client, rollup.name, &table.name).await?;
-        tables::record(client, table, Some(State::Current)).await?;
-        return Ok(());
-    }
     let epoch = epochs::current(client).await?.number + 1;
     epochs::begin(client, epoch, HOLD, "readers move to another table").await?;
     let moved = async {
-        if let Err(error) = epochs::wait(client, epoch, STANDSTILL).await {
-            tracing::warn!(%error, "Readers are moved although not all loaders stand still.");
-        }
+        epochs::wait(client, epoch, STANDSTILL).await?;
         show(client, rollup.name, &table.name).await?;
         tables::record(client, table, Some(State::Current)).await?;
         for old in &before {
@@ -254,8 +317,8 @@ async fn move_readers(client: &Client, rollup: &Rollup, table: &RollupTable) -> 
         Ok(())
     }
     .await;
-    epochs::release(client, epoch).await?;
-    moved
+    let released = epochs::release(client, epoch).await;
+    moved.and(released.map_err(RollupError::from))
 }
 
 /// Drops the tables that others took the place of. Returns their names. The caller has the migration lock.

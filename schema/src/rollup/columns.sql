@@ -1,5 +1,3 @@
--- A rollup's columns: those that it is sorted by are keys, the others sums.
-SELECT name, is_in_sorting_key = 1 AS is_key
+SELECT name
 FROM system.columns
-WHERE database = currentDatabase() AND table = {table:String} AND name != 'epoch'
-ORDER BY position
+WHERE database = currentDatabase() AND table = {table:String}

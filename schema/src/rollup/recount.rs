@@ -12,6 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Rollup, RollupError};
+use crate::migrate::fence;
 use crate::rows::Day;
 
 /// Events that one correction looks at, when days are that small: enough to keep a query busy, little enough to show
@@ -75,12 +76,6 @@ pub struct Difference {
 }
 
 #[derive(Row, Deserialize)]
-struct ColumnRow {
-    name: String,
-    is_key: bool,
-}
-
-#[derive(Row, Deserialize)]
 struct DayRow {
     day: Day,
     events: u64,
@@ -100,26 +95,28 @@ pub struct Recount<'a> {
     client: &'a Client,
     rollup: &'a Rollup,
     table: &'a str,
-    keys: Vec<String>,
-    sums: Vec<String>,
+    keys: Vec<&'static str>,
+    sums: Vec<&'static str>,
 }
 
 impl<'a> Recount<'a> {
-    /// Asks the store for the table's columns.
+    /// Looks whether the table is there, with all of its columns.
     pub async fn of(client: &'a Client, rollup: &'a Rollup, table: &'a str) -> Result<Self, RollupError> {
-        let columns =
-            client.query(include_str!("columns.sql")).param("table", table).fetch_all::<ColumnRow>().await?;
-        if columns.is_empty() {
+        let (keys, sums) = rollup.columns();
+        let there =
+            client.query(include_str!("columns.sql")).param("table", table).fetch_all::<String>().await?;
+        if there.is_empty() {
             return Err(RollupError::NotBuilt(rollup.name.to_owned()));
         }
-        let (keys, sums): (Vec<_>, Vec<_>) = columns.into_iter().partition(|column| column.is_key);
-        let names = |columns: Vec<ColumnRow>| columns.into_iter().map(|column| column.name).collect();
-        Ok(Self { client, rollup, table, keys: names(keys), sums: names(sums) })
+        if keys.iter().chain(&sums).any(|column| there.iter().all(|other| other != column)) {
+            return Err(RollupError::Misshapen(table.to_owned()));
+        }
+        Ok(Self { client, rollup, table, keys, sums })
     }
 
     /// A file's text with the names of this table's columns put in.
     fn text(&self, file: &str) -> String {
-        let join = |names: &[String], separator: &str, write: &dyn Fn(&str) -> String| {
+        let join = |names: &[&str], separator: &str, write: &dyn Fn(&str) -> String| {
             names.iter().map(|name| write(name)).collect::<Vec<_>>().join(separator)
         };
         let difference = |name: &str| ["sum(", name, ") AS d_", name].concat();
@@ -175,7 +172,10 @@ impl<'a> Recount<'a> {
     /// Makes the days of a slice equal to the events, and writes that down for the job.
     pub async fn correct(&self, extent: Extent, slice: Slice, job: Uuid) -> Result<(), RollupError> {
         let extent = Extent { from: slice.from, to: slice.to, ..extent };
-        let correct = self.text(include_str!("correct.sql")).replace("$difference", &self.difference());
+        let correct = self
+            .text(include_str!("correct.sql"))
+            .replace("$difference", &self.difference())
+            .replace("$fence", &fence());
         extent
             .bind(self.client.query(&correct))
             .with_setting(
@@ -183,6 +183,8 @@ impl<'a> Recount<'a> {
                 [&prefix(self.client).await?, Uuid::new_v4().to_string().as_str()].concat(),
             )
             .with_setting("async_insert", "0")
+            // The same difference may come up twice, and is to be put right both times.
+            .with_setting("insert_deduplicate", "0")
             // All of it in one block, so that it lands in one step.
             .with_setting("max_insert_threads", "1")
             .with_setting("min_insert_block_size_rows", "1000000000000")
@@ -224,7 +226,7 @@ impl<'a> Recount<'a> {
             columns: self
                 .sums
                 .iter()
-                .cloned()
+                .map(|name| (*name).to_owned())
                 .zip(row.differences)
                 .filter(|(_, difference)| *difference != 0)
                 .collect(),

@@ -89,7 +89,19 @@ pub async fn all(client: &Client) -> Result<Vec<RollupTable>, clickhouse::error:
             since: row.since_epoch,
         })
     };
-    Ok(rows.into_iter().filter_map(table).collect())
+    let mut tables: Vec<RollupTable> = rows.into_iter().filter_map(table).collect();
+    // Readers were moved, and whoever did it was gone before it could say that the table before it is old.
+    for at in 1..tables.len() {
+        let (before, newer) = tables.split_at_mut(at);
+        let is_replaced = |table: &RollupTable| {
+            table.state == State::Current
+                && newer.iter().any(|other| other.rollup == table.rollup && other.state == State::Current)
+        };
+        if let Some(last) = before.last_mut().filter(|table| is_replaced(table)) {
+            last.state = State::Old;
+        }
+    }
+    Ok(tables)
 }
 
 /// The names of those rollups whose current table is of this release's file: the others are being built, and only the

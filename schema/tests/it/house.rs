@@ -1,7 +1,12 @@
 //! A database of one's own on the test process's engine.
 
+use std::time::Duration;
+
 use clickhouse::{Client, Row, RowOwned, RowRead, RowWrite};
-use schema::migrate;
+use schema::epochs;
+use schema::maintain::Maintainer;
+use schema::migrate::{self, LockTimes, MIGRATIONS};
+use schema::rollup::Rollup;
 use schema::rows::{Day, EventRow, Millis};
 use schema::store::StoreUrl;
 use serde::Deserialize;
@@ -10,6 +15,85 @@ use uuid::Uuid;
 
 /// 2026-03-02.
 pub(crate) const MONDAY: Day = 20_514;
+
+/// Times of the lock that a test can wait for.
+pub(crate) const SHORT: LockTimes = LockTimes {
+    heartbeat: Duration::from_millis(300),
+    stale_after: Duration::from_secs(2),
+    wait: Duration::from_mins(1),
+};
+
+/// A maintainer with these rollups.
+pub(crate) fn maintainer(store: &StoreUrl, rollups: &'static [Rollup]) -> Maintainer {
+    Maintainer::with(store.clone(), MIGRATIONS, rollups, SHORT).patient(Duration::from_secs(30))
+}
+
+fn with_text(rollups: &[Rollup], name: &str, change: impl Fn(&Rollup) -> Rollup) -> &'static [Rollup] {
+    let changed: Vec<_> =
+        rollups.iter().map(|rollup| if rollup.name == name { change(rollup) } else { *rollup }).collect();
+    assert!(changed.iter().any(|rollup| rollup.name == name));
+    changed.leak()
+}
+
+/// The rollups of a release in which one has another version.
+pub(crate) fn changed(rollups: &[Rollup], name: &str, version: u32) -> &'static [Rollup] {
+    with_text(rollups, name, |rollup| Rollup {
+        version,
+        sql: format!("-- {version}\n{}", rollup.sql).leak(),
+        ..*rollup
+    })
+}
+
+/// The rollups of a release in which somebody edited a file and forgot the version.
+pub(crate) fn edited(rollups: &[Rollup], name: &str) -> &'static [Rollup] {
+    with_text(rollups, name, |rollup| Rollup { sql: format!("-- edited\n{}", rollup.sql).leak(), ..*rollup })
+}
+
+/// The rollups of a release that did not have this one yet.
+pub(crate) fn without(rollups: &[Rollup], name: &str) -> &'static [Rollup] {
+    let others: Vec<_> = rollups.iter().filter(|rollup| rollup.name != name).copied().collect();
+    others.leak()
+}
+
+/// What a loader of one partition says of epochs.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    client: Client,
+    stream: String,
+    partition: u32,
+}
+
+/// A loader that has come to its partition.
+pub(crate) async fn loader(store: &StoreUrl, stream: &str, partition: u32) -> Loader {
+    let loader = Loader { client: store.client(), stream: stream.to_owned(), partition };
+    loader.follow().await;
+    loader
+}
+
+impl Loader {
+    /// Takes up the newest epoch.
+    pub(crate) async fn follow(&self) {
+        let epoch = epochs::current(&self.client).await.unwrap().number;
+        epochs::checkpoint(&self.client, &self.stream, self.partition, epoch, 0).await.unwrap();
+    }
+
+    /// Takes up every epoch from now on.
+    pub(crate) async fn follow_on(&self) {
+        loop {
+            let newest = epochs::current(&self.client).await.unwrap().number;
+            let own = epochs::of_partition(&self.client, &self.stream, self.partition).await.unwrap();
+            if own != Some(newest) {
+                self.follow().await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// The same event, loaded in an epoch.
+pub(crate) fn at_epoch(epoch: u32, event: EventRow) -> EventRow {
+    EventRow { epoch, ..event }
+}
 
 /// A moment of a UTC day.
 pub(crate) fn utc(day: Day, hour: i64, minute: i64) -> Millis {
@@ -153,4 +237,16 @@ pub(crate) struct Totals {
     pub(crate) visits: i64,
     pub(crate) bounces: i64,
     pub(crate) duration_ms: i64,
+}
+
+/// Puts a number into a rollup's table that no event tells of: for people, on Monday, at a key of its own.
+pub(crate) async fn plant(client: &Client, table: &str, website_id: Uuid, column: &str, by: i64) {
+    let has_path = "SELECT count() FROM system.columns WHERE database = currentDatabase() AND name = 'path' AND table = ";
+    let path = number(client, &format!("{has_path}'{table}'")).await == 1;
+    let (name, value) = if path { (", path", ", '/planted'") } else { ("", "") };
+    let sql = format!(
+        "INSERT INTO {table} (website_id, day{name}, {column}) SETTINGS insert_deduplicate = 0
+         SELECT toUUID('{website_id}'), toDate({MONDAY}){value}, {by}"
+    );
+    run(client, &sql).await;
 }

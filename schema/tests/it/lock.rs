@@ -4,14 +4,7 @@ use std::time::Duration;
 
 use schema::migrate::{self, LockTimes, MigrateError, Migration};
 
-use crate::house::{self, number, run, tables};
-
-/// Times that a test can wait for.
-const SHORT: LockTimes = LockTimes {
-    heartbeat: Duration::from_millis(300),
-    stale_after: Duration::from_secs(2),
-    wait: Duration::from_mins(1),
-};
+use crate::house::{self, SHORT, number, run, tables};
 
 const LOCK: &str = "CREATE TABLE migration_lock (holder UUID, beat DateTime64(3, 'UTC') DEFAULT now64(3))
                     ENGINE = MergeTree ORDER BY beat";

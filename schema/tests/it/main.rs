@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod change;
+mod epochs;
 mod house;
 mod lock;
 mod migrate;
 mod migrate_bin;
+mod rebuild;
 mod repeat;
 mod rows;
 mod site_totals;
 mod site_totals_laws;
+mod speed;
 mod structure;
+mod verify;

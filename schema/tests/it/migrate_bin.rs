@@ -50,11 +50,11 @@ async fn it_lists_applies_and_lists_again() {
     assert_eq!(run("status"), listed("pending"));
     let names: Vec<_> = MIGRATIONS.iter().map(|file| file.name).collect();
     assert_eq!(run("up"), format!("{} migrations were applied: {}.\n", names.len(), names.join(", ")));
-    let rollups: Vec<String> = ROLLUPS
+    let rollups: String = ROLLUPS
         .iter()
-        .map(|rollup| format!("{:<28} version {}, current\n", format!("{}_0", rollup.name), rollup.version))
+        .map(|rollup| format!("{:<28} version {}, current\n", [rollup.name, "_0"].concat(), rollup.version))
         .collect();
-    assert_eq!(run("status"), listed("applied") + &rollups.concat());
+    assert_eq!(run("status"), listed("applied") + &rollups);
     assert_eq!(run("up"), "The database is up to date.\n");
 }
 
@@ -131,4 +131,110 @@ fn what_is_wrong_with_a_url_is_said_without_its_password() {
             assert!(!said.contains("secret"), "{said}");
         }
     }
+}
+
+/// Runs it to its end; the code, what it printed, and what it complained of.
+fn ran(url: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program(arguments).env(URL, url).output().unwrap();
+    (output.status.code(), out(&output), err(&output))
+}
+
+#[tokio::test]
+async fn plan_tells_what_up_would_do_and_changes_nothing() {
+    let (store, url) = missing().await;
+    let (code, said, complained) = ran(&url, &["plan"]);
+    assert_eq!(code, Some(0), "{complained}");
+    let expected = MIGRATIONS.iter().map(|file| format!("run      {}", file.name));
+    let built = ROLLUPS.iter().map(|rollup| {
+        format!(
+            "build    {}: from nothing to version {}; 0 events of 0 days to read, about 0 s; the table now has 0 kB",
+            rollup.name, rollup.version
+        )
+    });
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected.chain(built).collect::<Vec<_>>());
+    let exists = format!("SELECT count() FROM system.databases WHERE name = '{}'", store.database());
+    assert_eq!(number(&store.server(), &exists).await, 0);
+    assert_eq!(ran(&url, &["up"]).0, Some(0));
+    assert_eq!(ran(&url, &["plan"]), (Some(0), "There is nothing to do.\n".to_owned(), String::new()));
+}
+
+#[tokio::test]
+async fn verify_fails_with_what_it_found_and_rebuild_repairs_it() {
+    let (store, url) = missing().await;
+    schema::migrate::up(&store).await.unwrap();
+    let client = store.client();
+    let site = uuid::Uuid::new_v4();
+    house::load(&client, "a", &[house::first_view(site)]).await;
+    let (code, said, complained) = ran(&url, &["verify"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "Structure and rollups are as they should be.\n"),
+        "{complained}"
+    );
+
+    house::plant(&client, "pages_0", site, "pageviews", 1).await;
+    let (code, said, complained) = ran(&url, &["verify"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("pages: ('{site}','2026-03-02',false,'/planted','') lacks pageviews -1\n")),
+        "{said}"
+    );
+    assert!(
+        complained.contains("the store is not as it should be: pages differs in 1 keys on 1 days"),
+        "{complained}"
+    );
+
+    for arguments in [&["rebuild", "devices"][..], &["rebuild", "pages", "--to", "2026-03-01"]] {
+        assert_eq!(ran(&url, arguments).0, Some(0));
+        assert_eq!(ran(&url, &["verify"]).0, Some(1), "that was not about it");
+    }
+    let day =
+        ["rebuild", "pages", "--from", "2026-03-02", "--to", "2026-03-02", "--website", &site.to_string()];
+    let (code, said, complained) = ran(&url, &day);
+    assert_eq!((code, said.as_str()), (Some(0), "pages equals the events.\n"), "{complained}");
+    assert_eq!(ran(&url, &["verify"]).0, Some(0));
+    let (code, said, _) = ran(&url, &["rebuild"]);
+    assert_eq!((code, said.as_str()), (Some(0), "Every rollup equals the events.\n"));
+    let (code, _, complained) = ran(&url, &["rebuild", "nothing"]);
+    assert_eq!(code, Some(1));
+    assert!(complained.contains("there is no rollup nothing"), "{complained}");
+}
+
+#[tokio::test]
+async fn what_another_took_the_place_of_is_pruned() {
+    let (store, url) = missing().await;
+    let old = house::changed(ROLLUPS, "pages", 0);
+    schema::migrate::up_with(&store, MIGRATIONS, old, house::SHORT).await.unwrap();
+    house::load(&store.client(), "a", &[house::first_view(uuid::Uuid::new_v4())]).await;
+    assert!(
+        ran(&url, &["plan"]).1.starts_with("build    pages: from version 0 to version 1; 1 events of 1 days")
+    );
+    let (code, said, complained) = ran(&url, &["up"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "The database is up to date.\nBuilt: pages.\n"),
+        "{complained}"
+    );
+    assert!(ran(&url, &["plan"]).1.starts_with("prune    pages_0 can be dropped"));
+    assert_eq!(ran(&url, &["prune"]).1, "Dropped: pages_0.\n");
+    assert_eq!(ran(&url, &["prune"]).1, "There is nothing to drop.\n");
+    assert_eq!(ran(&url, &["verify"]).0, Some(0));
+}
+
+#[tokio::test]
+async fn a_stream_is_retired_by_its_name() {
+    let (store, url) = missing().await;
+    schema::migrate::up(&store).await.unwrap();
+    house::loader(&store, "gone", 0).await;
+    house::loader(&store, "gone", 1).await;
+    let (code, _, complained) = ran(&url, &["retire", "other"]);
+    assert_eq!(code, Some(1));
+    assert!(complained.contains("there is no stream other that is waited for"), "{complained}");
+    let (code, said, complained) = ran(&url, &["retire", "gone"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "2 partitions of gone are not waited for any more.\n"),
+        "{complained}"
+    );
+    assert_eq!(ran(&url, &["retire", "gone"]).0, Some(1), "once is enough");
 }

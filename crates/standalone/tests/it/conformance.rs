@@ -120,17 +120,21 @@ async fn assert_cases_at_once(partitions: u32) {
     import_cases_at_once(&TestHouse::open(partitions)).await;
 }
 
-async fn import_cases_at_once(house: &TestHouse) {
+/// Imports all four cases at once and checks their reports. The cases and their websites.
+pub async fn import_cases_at_once(house: &TestHouse) -> Vec<(&'static str, Site)> {
     let mut imports = Vec::new();
     for name in ["small", "utc", "new-york", "kolkata"] {
         let site = site_of(house, name).await;
         let import = importing(house, name, &site);
         imports.push((name, site, import));
     }
+    let mut cases = Vec::new();
     for (name, site, import) in imports {
         import.await.unwrap();
         assert_reports(house, name, &site).await;
+        cases.push((name, site));
     }
+    cases
 }
 
 /// Imports a case beside what else is done.

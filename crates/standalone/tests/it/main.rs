@@ -11,4 +11,5 @@ mod conformance;
 mod docker;
 mod house;
 mod kill;
+mod live;
 mod tidy;

@@ -1,6 +1,6 @@
 //! Machines that send to a house, note what they were answered, and never send anything again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ pub const PARTLY: StatusCode = StatusCode::MULTI_STATUS;
 /// Machines that send to wherever the house is now.
 pub struct Senders {
     ledger: Arc<Mutex<Ledger>>,
+    sent: Arc<AtomicU64>,
+    rest: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     began: Instant,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -47,7 +49,8 @@ pub struct Senders {
 
 impl Senders {
     pub fn start(count: u64, seed: u64, website: &str, house: &watch::Receiver<String>) -> Self {
-        let (ledger, stop) = (Arc::default(), Arc::default());
+        let (ledger, sent) = (Arc::default(), Arc::default());
+        let (rest, stop) = (Arc::default(), Arc::default());
         let tasks = (0..count)
             .map(|number| {
                 let sender = Sender {
@@ -55,18 +58,30 @@ impl Senders {
                     website: website.to_owned(),
                     house: house.clone(),
                     ledger: Arc::clone(&ledger),
+                    sent: Arc::clone(&sent),
+                    rest: Arc::clone(&rest),
                     stop: Arc::clone(&stop),
                     client: Client::builder().timeout(Duration::from_mins(1)).build().unwrap(),
                 };
                 tokio::spawn(sender.run(Dice::new(seed + number)))
             })
             .collect();
-        Self { ledger, stop, began: Instant::now(), tasks }
+        Self { ledger, sent, rest, stop, began: Instant::now(), tasks }
     }
 
     /// How many events were accepted so far.
     pub fn accepted(&self) -> usize {
         self.ledger.lock().unwrap().accepted.len()
+    }
+
+    /// A number that is never below the events that have left them so far.
+    pub fn sent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sent)
+    }
+
+    /// They send nothing more for a while, or go on.
+    pub fn rest(&self, rest: bool) {
+        self.rest.store(rest, Ordering::Release);
     }
 
     /// Waits until they have been accepted once more.
@@ -102,6 +117,8 @@ struct Sender {
     website: String,
     house: watch::Receiver<String>,
     ledger: Arc<Mutex<Ledger>>,
+    sent: Arc<AtomicU64>,
+    rest: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     client: Client,
 }
@@ -116,6 +133,9 @@ impl Sender {
             let views: Vec<View> = visitors.flat_map(|visitor| self.views(visitor, &mut dice)).collect();
             for views in views.chunks(if is_server { usize::MAX } else { 1 }) {
                 pace.tick().await;
+                while self.rest.load(Ordering::Acquire) && !self.stop.load(Ordering::Acquire) {
+                    pace.tick().await;
+                }
                 if self.stop.load(Ordering::Acquire) {
                     return;
                 }
@@ -140,6 +160,7 @@ impl Sender {
     /// Sends them in one request, and never again: whether they were stored is for the store to say.
     async fn send(&mut self, is_server: bool, views: &[View]) {
         let url = self.house.borrow_and_update().clone();
+        self.sent.fetch_add(views.len() as u64, Ordering::SeqCst);
         let answer =
             if is_server { self.relay(&url, views).await } else { self.collect(&url, &views[0]).await };
         {
