@@ -109,7 +109,10 @@ impl Maintainer {
     }
 
     /// Holds the lock while a work runs.
-    pub(crate) async fn locked<T>(&self, work: impl Future<Output = Result<T, RollupError>>) -> Result<T, MigrateError> {
+    pub(crate) async fn locked<T>(
+        &self,
+        work: impl Future<Output = Result<T, RollupError>>,
+    ) -> Result<T, MigrateError> {
         let lock = Lock::take(&self.client(), self.times).await?;
         let outcome = work.await;
         lock.release().await;

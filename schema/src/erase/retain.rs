@@ -76,8 +76,14 @@ impl Maintainer {
         {
             if !open.iter().any(|erasure| erasure.id == website_id) {
                 let id = website_id;
-                let erasure =
-                    Erasure { id, kind: Kind::Website, website_id, visitor: String::new(), before: 0, epoch: 0 };
+                let erasure = Erasure {
+                    id,
+                    kind: Kind::Website,
+                    website_id,
+                    visitor: String::new(),
+                    before: 0,
+                    epoch: 0,
+                };
                 record(&client, &erasure, "requested").await?;
                 asked += 1;
             }

@@ -165,8 +165,7 @@ impl Work<'_> {
 
     async fn website(&self, website: Uuid) -> Result<Rows, RollupError> {
         let bind = |query: Query| query.param("website", website.to_string());
-        let of_website =
-            Gone { client: self.client, condition: "website_id = {website:UUID}", bind: &bind };
+        let of_website = Gone { client: self.client, condition: "website_id = {website:UUID}", bind: &bind };
         let mut rows = Rows { events: of_website.from("events").await?, ..Rows::default() };
         for table in self.rollup_tables().await? {
             rows.rollups += of_website.from(&table).await?;

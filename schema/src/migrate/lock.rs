@@ -37,9 +37,18 @@ impl Default for LockTimes {
 pub(crate) struct Lock {
     client: Client,
     holder: Uuid,
-    heart: JoinHandle<()>,
+    heart: Heart,
     /// The removal of a dead holder's lock, when this one has set it aside.
     removal: Option<JoinHandle<()>>,
+}
+
+/// The heartbeats. They end with the holder: work that is cut off in a process that lives on must not hold the lock.
+struct Heart(JoinHandle<()>);
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Lock {
@@ -62,7 +71,7 @@ impl Lock {
                         }
                     }
                 });
-                return Ok(Self { client: client.clone(), holder, heart, removal });
+                return Ok(Self { client: client.clone(), holder, heart: Heart(heart), removal });
             }
             if tokio::time::Instant::now() > deadline {
                 return Err(MigrateError::Locked(times.wait));
@@ -79,7 +88,7 @@ impl Lock {
     }
 
     pub(crate) async fn release(self) {
-        self.heart.abort();
+        self.heart.0.abort();
         let released = match self.is_held().await {
             Ok(true) => self.client.query("DROP TABLE IF EXISTS migration_lock SYNC").execute().await,
             Ok(false) => {

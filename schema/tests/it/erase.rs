@@ -60,9 +60,11 @@ impl Shelf {
         names.extend(tables::all(&self.client).await.unwrap().into_iter().map(|table| table.name));
         let mut rows = 0;
         for name in names {
-            rows +=
-                house::number(&self.client, &format!("SELECT count() FROM {name} WHERE website_id = '{website}'"))
-                    .await;
+            rows += house::number(
+                &self.client,
+                &format!("SELECT count() FROM {name} WHERE website_id = '{website}'"),
+            )
+            .await;
         }
         rows
     }
@@ -71,8 +73,16 @@ impl Shelf {
     async fn sums(&self, website: Uuid) -> Vec<String> {
         let mut sums = Vec::new();
         for (name, keys, facts) in [
-            ("site_totals", "day, hour, is_bot", "events, pageviews, unique_pageviews, visitors, visits, bounces, duration_ms"),
-            ("pages", "day, is_bot, path, content_group", "pageviews, unique_pageviews, visits, entries, exits"),
+            (
+                "site_totals",
+                "day, hour, is_bot",
+                "events, pageviews, unique_pageviews, visitors, visits, bounces, duration_ms",
+            ),
+            (
+                "pages",
+                "day, is_bot, path, content_group",
+                "pageviews, unique_pageviews, visits, entries, exits",
+            ),
             ("identified", "day, is_bot, visitor_id", "events"),
         ] {
             let added: Vec<_> = facts.split(", ").map(|fact| format!("sum(t.{fact}) AS s_{fact}")).collect();
@@ -139,7 +149,8 @@ async fn a_deleted_website_leaves_no_row_and_nobody_else_notices() {
         kafka_offset,
         reason: "newer_version".into(),
         detail: String::new(),
-        payload: schema::Event { version: 99, website: Some(website.into()), ..Default::default() }.to_bytes(),
+        payload: schema::Event { version: 99, website: Some(website.into()), ..Default::default() }
+            .to_bytes(),
         recorded_at: 0,
     };
     let noise = DeadLetterRow { payload: vec![255; 40], ..letter(gone, 3) };
@@ -149,7 +160,10 @@ async fn a_deleted_website_leaves_no_row_and_nobody_else_notices() {
 
     shelf.delete(gone).await;
     let done = shelf.maintainer.erase().await.unwrap();
-    assert_eq!(done.iter().map(|one| (one.kind, one.website_id)).collect::<Vec<_>>(), [(Kind::Website, gone)]);
+    assert_eq!(
+        done.iter().map(|one| (one.kind, one.website_id)).collect::<Vec<_>>(),
+        [(Kind::Website, gone)]
+    );
     assert_eq!(shelf.rows_of(gone).await, 0);
     let letters: Vec<u64> =
         house::rows(&shelf.client, "SELECT kafka_offset FROM dead_letters ORDER BY kafka_offset").await;
@@ -219,15 +233,22 @@ async fn what_belongs_to_a_deleted_account_goes_with_it() {
 async fn days_beyond_the_retention_go_and_no_session_is_cut_in_two() {
     let shelf = shelf().await;
     // In Auckland it is Tuesday already.
-    let short = shelf.website(|row| {
-        row.retention_days = 2;
-        row.timezone = "Pacific/Auckland".into();
-    })
-    .await;
+    let short = shelf
+        .website(|row| {
+            row.retention_days = 2;
+            row.timezone = "Pacific/Auckland".into();
+        })
+        .await;
     let long = shelf.website(|row| row.retention_days = 400).await;
     let on = |day: u16, row: EventRow| {
         let moved = i64::from(day) * 86_400_000 - i64::from(MONDAY) * 86_400_000;
-        EventRow { day, session_day: day, time: row.time + moved, session_start: row.session_start + moved, ..row }
+        EventRow {
+            day,
+            session_day: day,
+            time: row.time + moved,
+            session_start: row.session_start + moved,
+            ..row
+        }
     };
     let mut events = Vec::new();
     for website in [short, long] {
@@ -235,9 +256,24 @@ async fn days_beyond_the_retention_go_and_no_session_is_cut_in_two() {
             events.extend(visit(website, 1, 10 + at as u64).into_iter().map(|row| on(day, row)));
         }
         // Begins before the horizon (Sunday) and ends on its day.
-        let session = |row: EventRow| EventRow { session_id: 99, visitor_id: 7, session_day: MONDAY - 2, ..row };
-        events.push(session(EventRow { visits: 1, visitors: 1, bounces: 1, unique_pageview: 1, ..on(MONDAY - 2, view(website)) }));
-        events.push(session(EventRow { visitors: 1, bounces: -1, duration_ms: 5, unique_pageview: 1, path: "/late".into(), prev_path: "/".into(), ..on(MONDAY - 1, view(website)) }));
+        let session =
+            |row: EventRow| EventRow { session_id: 99, visitor_id: 7, session_day: MONDAY - 2, ..row };
+        events.push(session(EventRow {
+            visits: 1,
+            visitors: 1,
+            bounces: 1,
+            unique_pageview: 1,
+            ..on(MONDAY - 2, view(website))
+        }));
+        events.push(session(EventRow {
+            visitors: 1,
+            bounces: -1,
+            duration_ms: 5,
+            unique_pageview: 1,
+            path: "/late".into(),
+            prev_path: "/".into(),
+            ..on(MONDAY - 1, view(website))
+        }));
     }
     load(&shelf.client, "one", &events).await;
     let before = shelf.sums(long).await;
@@ -251,9 +287,16 @@ async fn days_beyond_the_retention_go_and_no_session_is_cut_in_two() {
     .await;
     assert_eq!(days, [MONDAY - 1, MONDAY]);
     let late = format!("SELECT count() FROM events WHERE website_id = '{short}' AND session_id = 99");
-    assert_eq!(house::number(&shelf.client, &late).await, 0, "the rest of a session that began before goes too");
+    assert_eq!(
+        house::number(&shelf.client, &late).await,
+        0,
+        "the rest of a session that began before goes too"
+    );
     for name in tables::all(&shelf.client).await.unwrap().into_iter().map(|table| table.name) {
-        let sql = format!("SELECT count() FROM {name} WHERE website_id = '{short}' AND toUInt16(day) < {}", MONDAY - 1);
+        let sql = format!(
+            "SELECT count() FROM {name} WHERE website_id = '{short}' AND toUInt16(day) < {}",
+            MONDAY - 1
+        );
         assert_eq!(house::number(&shelf.client, &sql).await, 0, "{name}");
     }
     let sums = shelf.sums(short).await;
@@ -265,13 +308,16 @@ async fn days_beyond_the_retention_go_and_no_session_is_cut_in_two() {
     assert_eq!(shelf.maintainer.retain(utc(MONDAY, 12, 0)).await.unwrap(), 0, "there is nothing left to do");
 
     // Loaders drop what comes later for these days, and no longer when the retention is prolonged.
-    let event = schema::Event { website: Some(short.into()), day: i32::from(MONDAY - 2), ..Default::default() };
+    let event =
+        schema::Event { website: Some(short.into()), day: i32::from(MONDAY - 2), ..Default::default() };
     let reason = async || {
         let epoch = epochs::current(&shelf.client).await.unwrap().number;
         Erased::of_epoch(&shelf.client, epoch).await.unwrap().reason(&event)
     };
     assert_eq!(reason().await, Some("beyond_retention"));
-    let sql = format!("INSERT INTO websites (id, version, is_deleted, retention_days) SELECT '{short}', 6, false, 0");
+    let sql = format!(
+        "INSERT INTO websites (id, version, is_deleted, retention_days) SELECT '{short}', 6, false, 0"
+    );
     house::run(&shelf.client, &sql).await;
     assert_eq!(shelf.maintainer.retain(utc(MONDAY, 12, 0)).await.unwrap(), 1);
     shelf.maintainer.erase().await.unwrap();
@@ -303,7 +349,8 @@ async fn an_erased_visitor_is_as_if_never_there() {
         ..view(website)
     });
     let named: Vec<EventRow> = identified(visit(website, 40, 4));
-    load(&shelf.client, "one", &[everybody_else(website), ann, named, everybody_else(reference)].concat()).await;
+    load(&shelf.client, "one", &[everybody_else(website), ann, named, everybody_else(reference)].concat())
+        .await;
     // The same ids on another website are other people.
     load(&shelf.client, "two", &visit(other, 10, 1)).await;
     let before = shelf.sums(other).await;
@@ -320,15 +367,22 @@ async fn an_erased_visitor_is_as_if_never_there() {
 
     assert_eq!(shelf.sums(website).await, shelf.sums(reference).await);
     assert_eq!(shelf.sums(other).await, before);
-    let left = format!("SELECT count() FROM events WHERE website_id = '{website}' AND visitor_id IN (10, 11, 40)");
+    let left =
+        format!("SELECT count() FROM events WHERE website_id = '{website}' AND visitor_id IN (10, 11, 40)");
     assert_eq!(house::number(&shelf.client, &left).await, 0);
     let named = format!("SELECT count() FROM identified WHERE website_id = '{website}' AND visitor_id = 40");
-    assert_eq!(house::number(&shelf.client, &named).await, 0, "no row names the visitor, not even with sums of 0");
+    assert_eq!(
+        house::number(&shelf.client, &named).await,
+        0,
+        "no row names the visitor, not even with sums of 0"
+    );
     shelf.is_clean().await;
     assert!(!epochs::current(&shelf.client).await.unwrap().held, "loaders go on");
-    let texts: Vec<String> =
-        house::rows(&shelf.client, "SELECT concat(subject, detail) FROM audit_log WHERE action = 'visitor.erased'")
-            .await;
+    let texts: Vec<String> = house::rows(
+        &shelf.client,
+        "SELECT concat(subject, detail) FROM audit_log WHERE action = 'visitor.erased'",
+    )
+    .await;
     assert!(texts.iter().any(|text| text.starts_with(&erase::visitor_hash(website, 10))), "{texts:?}");
     // A second look at the store of a maintainer of its own finds nothing to do.
     assert!(Maintainer::new(shelf.store.clone()).erase().await.unwrap().is_empty());

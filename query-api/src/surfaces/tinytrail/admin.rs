@@ -7,9 +7,9 @@ use directory::Admin;
 use http::StatusCode;
 use schema::rows::Day;
 use serde::Serialize;
+use service::Problem;
 use service::dialect::success;
 use service::extract::{Bounded, parse_json};
-use service::Problem;
 
 use crate::keeper::Deed;
 use crate::surfaces::tinytrail::Api;
