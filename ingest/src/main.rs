@@ -156,7 +156,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
         tokio::spawn(telemetry::watch_lag(Arc::clone(&stream), stop.clone()));
     }
     let loading = (role != Role::Collect).then(|| {
-        tokio::spawn(upkeep::tend(config.store.clone(), stop.clone()));
+        tokio::spawn(upkeep::tend(config.store.clone(), clock.clone(), stop.clone()));
         let (client, clock) = (config.store.client(), clock.clone());
         tokio::spawn(load::run(Arc::clone(&stream), client, LoadConfig::default(), clock, stop.clone()))
     });

@@ -1,7 +1,9 @@
 //! Upkeep: what the house does to the store by itself while events come in.
 //!
 //! A start makes the tables that a new or changed rollup needs; making them whole takes the loaders' help, and so
-//! happens here, beside them.
+//! happens here, beside them. So does erasure (see `schema::erase`): of websites that were deleted, of visitors who asked
+//! for it, and, at a start and every hour, of days that are beyond a website's retention: a website's day ends at its own
+//! midnight, so each is looked at within the hour after it.
 
 use std::time::Duration;
 
@@ -11,19 +13,36 @@ use schema::migrate::MigrateError;
 use schema::rollup::RollupError;
 use schema::rollup::change::Silent;
 use schema::store::StoreUrl;
-use service::Stop;
+use service::{Clock, Stop};
+use tokio::time::Instant;
 
 /// How often it looks whether there is something to do.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Finishes what is being built, until `stop`. Several processes may: one works, the others find it done.
-pub async fn tend(store: StoreUrl, stop: Stop) {
+/// How often it looks for days that are beyond a website's retention.
+const RETAIN: Duration = Duration::from_hours(1);
+
+/// Finishes what is being built and erases what is to go, until `stop`. Several processes may: one works, the others
+/// find it done.
+pub async fn tend(store: StoreUrl, clock: Clock, stop: Stop) {
     let maintainer = Maintainer::new(store);
+    let mut retained: Option<Instant> = None;
     loop {
+        let is_time = retained.is_none_or(|last| last.elapsed() >= RETAIN);
+        let work = async {
+            look(&maintainer).await;
+            let is_retained = is_time && retain(&maintainer, &clock).await;
+            erase(&maintainer).await;
+            is_retained
+        };
         tokio::select! {
-            // An interrupted build goes on with the day that it was at.
+            // What is interrupted goes on where it was, or begins again.
             () = stop.cancelled() => return,
-            () = look(&maintainer) => {}
+            is_retained = work => {
+                if is_retained {
+                    retained = Some(Instant::now());
+                }
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -44,6 +63,34 @@ async fn look(maintainer: &Maintainer) {
         Err(error) => {
             let cause = service::problem::chain(&error);
             tracing::warn!(cause, "Rollups could not be built; it is tried again.");
+        }
+    }
+}
+
+async fn retain(maintainer: &Maintainer, clock: &Clock) -> bool {
+    match maintainer.retain(clock.now()).await {
+        Ok(0) => true,
+        Ok(websites) => {
+            tracing::info!(websites, "Websites have days that are to be erased.");
+            true
+        }
+        Err(error) => {
+            let cause = service::problem::chain(&error);
+            tracing::warn!(cause, "Retention could not be looked at; it is tried again.");
+            false
+        }
+    }
+}
+
+async fn erase(maintainer: &Maintainer) {
+    match maintainer.erase().await {
+        Ok(_) => {}
+        Err(MigrateError::Rollup(RollupError::Loaders(EpochError::Behind(behind)))) => {
+            tracing::info!(partitions = behind.len(), "An erasure waits for loaders to take up a change.");
+        }
+        Err(error) => {
+            let cause = service::problem::chain(&error);
+            tracing::warn!(cause, "An erasure was not finished; it is tried again.");
         }
     }
 }

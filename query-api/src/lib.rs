@@ -1,9 +1,11 @@
 //! The way out: report parameters become ClickHouse SQL, and its rows become answers.
 //!
+//! * [`keeper`]: what callers may do to what is stored: erase, count again,
 //! * [`report`]: the core: scopes and questions, static SQL, counts,
 //! * [`surfaces`]: the published APIs on top of it,
 //! * [`router`]: all of it as one router; `main` serves it alone, the standalone house beside the way in.
 
+pub mod keeper;
 pub mod report;
 pub mod surfaces;
 
@@ -43,7 +45,8 @@ pub fn store_check(store: &StoreUrl) -> service::health::Check {
 /// that is merged with it has neither.
 pub fn router(deps: QueryApi) -> Router {
     let QueryApi { store, directory, clock, api_limit } = deps;
-    let reports = report::Reports::new(&store, clock);
+    let reports = report::Reports::new(&store, clock.clone());
+    let keeper = keeper::Keeper::new(&store, clock);
     service::health::router(store_check(&store))
-        .merge(surfaces::tinytrail::router(directory, reports, api_limit))
+        .merge(surfaces::tinytrail::router(directory, reports, keeper, api_limit))
 }

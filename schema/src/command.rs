@@ -38,6 +38,10 @@ pub enum MigrateCommand {
     },
     /// Drop the tables of rollups that newer ones took the place of.
     Prune,
+    /// Erase now what is to be erased (deleted websites, visitors who asked for it), instead of waiting for the loaders' upkeep.
+    Erase,
+    /// Erase now the days that are beyond the websites' retention, and what else is to be erased.
+    Retain,
     /// Say that a stream is gone for good (a journal that was deleted): nobody waits for its loaders any more.
     Retire {
         /// The stream's id, as a message about it names it.
@@ -140,10 +144,26 @@ pub async fn run(command: MigrateCommand, store: &StoreUrl) -> Result<(), Comman
                 _ => println!("Dropped: {}.", dropped.join(", ")),
             }
         }
+        MigrateCommand::Erase => tell_erased(&maintainer).await?,
+        MigrateCommand::Retain => {
+            maintainer.retain(chrono::Utc::now().timestamp_millis()).await?;
+            tell_erased(&maintainer).await?;
+        }
         MigrateCommand::Retire { stream } => {
             let partitions = maintainer.retire(&stream).await?;
             println!("{partitions} partitions of {stream} are not waited for any more.");
         }
+    }
+    Ok(())
+}
+
+async fn tell_erased(maintainer: &Maintainer) -> Result<(), MigrateError> {
+    let erased = maintainer.erase().await?;
+    if erased.is_empty() {
+        println!("There is nothing to erase.");
+    }
+    for erasure in erased {
+        println!("erased   {} of {}", erasure.kind.as_str(), erasure.website_id);
     }
     Ok(())
 }

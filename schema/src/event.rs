@@ -89,6 +89,11 @@ impl Event {
         Ok(event)
     }
 
+    /// Reads what can be read of a record that may be no event: of a newer release, or out of range.
+    pub fn of_doubtful_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::decode(bytes).ok()
+    }
+
     /// The website it belongs to; the nil UUID when the record names none.
     pub fn website_id(&self) -> Uuid {
         self.website.map(Uuid::from).unwrap_or_default()

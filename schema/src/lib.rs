@@ -6,11 +6,15 @@
 //! * [`rollup`]: the sums that make reports fast, and their changes on a live system,
 //! * [`maintain`]: verifying, building and making again while events come in,
 //! * [`epochs`]: how such changes are kept apart from the loading,
+//! * [`erase`]: websites, old days and visitors leave the store,
+//! * [`audit`]: who did what to whose data,
 //! * [`command`]: the operator's commands,
 //! * [`store`]: how to reach ClickHouse.
 
+pub mod audit;
 pub mod command;
 pub mod epochs;
+pub mod erase;
 pub mod event;
 pub mod maintain;
 pub mod migrate;

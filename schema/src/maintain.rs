@@ -97,12 +97,25 @@ impl Maintainer {
         Self { patience, ..self }
     }
 
-    fn client(&self) -> Client {
+    /// The files of the rollups that it works with.
+    pub(crate) fn rollups(&self) -> &'static [Rollup] {
+        self.rollups
+    }
+
+    /// How long it waits for loaders.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(crate) fn client(&self) -> Client {
         self.store.client()
     }
 
     /// Holds the lock while a work runs.
-    async fn locked<T>(&self, work: impl Future<Output = Result<T, RollupError>>) -> Result<T, MigrateError> {
+    pub(crate) async fn locked<T>(
+        &self,
+        work: impl Future<Output = Result<T, RollupError>>,
+    ) -> Result<T, MigrateError> {
         let lock = Lock::take(&self.client(), self.times).await?;
         let outcome = lock.guard(work).await;
         lock.release().await;

@@ -84,6 +84,14 @@ pub enum RollupError {
         /// How many days of websites differ.
         days: usize,
     },
+    /// Rows that were deleted are there all the same.
+    #[error("{rows} rows that are to be erased are still in {table}; it is tried again")]
+    Remains {
+        /// The table.
+        table: String,
+        /// How many rows.
+        rows: u64,
+    },
     /// Loaders did not take up the change.
     #[error(transparent)]
     Loaders(#[from] EpochError),

@@ -67,7 +67,8 @@ impl Directory {
     }
 
     async fn make_default_account(&self) -> Result<(), DirectoryError> {
-        if self.tables.account(DEFAULT_ACCOUNT).await?.is_some() {
+        let current = self.tables.account(DEFAULT_ACCOUNT).await?;
+        if current.as_ref().is_some_and(|row| !row.is_deleted) {
             return Ok(());
         }
         let now = self.clock.now();
@@ -75,7 +76,8 @@ impl Directory {
             id: DEFAULT_ACCOUNT,
             name: "Default".into(),
             created_at: now,
-            version: next_version(None, now),
+            // An admin who comes back needs the account that was deleted with the admin.
+            version: next_version(current.map(|row| row.version), now),
             is_deleted: false,
         };
         self.tables.put_account(&row).await

@@ -23,6 +23,9 @@ pub const GROUP_PATTERN: usize = 500;
 /// Excluded addresses and ranges of a website: ranges are compared one by one with every event's address.
 pub const EXCLUDED_IPS: usize = 1_000;
 
+/// The longest retention, in days: a century. Longer is for ever, which is said by none.
+pub const RETENTION_DAYS: u16 = 36_525;
+
 /// The fewest characters of a key that is given from outside: fewer can be guessed.
 pub const GIVEN_KEY_MIN: usize = 16;
 

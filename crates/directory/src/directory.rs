@@ -7,8 +7,10 @@ use arc_swap::ArcSwap;
 use metrics::{Unit, describe_gauge, gauge};
 use schema::store::StoreUrl;
 use service::operator::Probe;
+use service::secrets::UserIds;
 use service::{Clock, MasterKey, Stop};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::bounds;
 use crate::error::DirectoryError;
@@ -21,6 +23,7 @@ pub struct Directory {
     pub(crate) tables: Tables,
     pub(crate) sealer: Sealer,
     pub(crate) first_key: ApiKey,
+    user_ids: UserIds,
     pub(crate) clock: Clock,
     /// Held during a write, so that this process never races with itself.
     pub(crate) writing: Mutex<()>,
@@ -44,6 +47,7 @@ impl Directory {
             tables: Tables::new(store),
             sealer: Sealer::new(master),
             first_key: ApiKey::of_bits(&master.derive("the first admin's api-key")),
+            user_ids: UserIds::new(master),
             clock,
             writing: Mutex::new(()),
             snapshot: ArcSwap::default(),
@@ -64,6 +68,11 @@ impl Directory {
         } else {
             Err(DirectoryError::OtherMasterKey)
         }
+    }
+
+    /// The visitor that a website's user is, whom the website calls by this id.
+    pub fn visitor_of_user(&self, website: Uuid, user_id: &str) -> u64 {
+        self.user_ids.visitor(website.as_bytes(), user_id)
     }
 
     /// What was last read. It does not change; ask again for something newer.

@@ -9,14 +9,14 @@
 //! * [`ContentGroups`] and [`ExcludedIps`]: a website's settings, compiled once,
 //! * [`bounds`]: how large everything may be.
 //!
-//! Absent on purpose: deleting an account or a website. Their events would have to go too, and nothing here
-//! can do that.
+//! A deleted account or website is a tombstone: it is absent for everybody at once, and `schema::erase` removes its data.
 
 pub mod auth;
 mod bootstrap;
 pub mod bounds;
 mod claim;
 mod content_groups;
+mod delete;
 mod directory;
 mod error;
 mod excluded_ips;

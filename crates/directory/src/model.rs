@@ -85,6 +85,8 @@ pub struct Website {
     pub excluded_ips: ExcludedIps,
     /// Whether nothing is stored of visitors who ask not to be tracked (Do Not Track, Global Privacy Control).
     pub respect_dnt: bool,
+    /// How many whole days before today are kept; `None`: all.
+    pub retention_days: Option<u16>,
     /// Milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
 }
@@ -115,6 +117,8 @@ pub struct NewWebsite {
     pub excluded_ips: Vec<String>,
     /// Whether nothing is stored of visitors who ask not to be tracked.
     pub respect_dnt: bool,
+    /// How many whole days before today are to be kept; `None`: all.
+    pub retention_days: Option<u64>,
     /// An IANA name; UTC when missing.
     pub timezone: Option<String>,
 }
@@ -130,6 +134,8 @@ pub struct WebsiteChange {
     pub excluded_ips: Option<Vec<String>>,
     /// Whether nothing is stored of visitors who ask not to be tracked.
     pub respect_dnt: Option<bool>,
+    /// How many whole days before today are to be kept; `Some(None)`: all.
+    pub retention_days: Option<Option<u64>>,
     /// An IANA name.
     pub timezone: Option<String>,
 }

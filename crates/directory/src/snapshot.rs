@@ -149,6 +149,7 @@ pub(crate) fn website(row: WebsiteRow) -> Website {
         content_groups: ContentGroups::stored(row.content_groups),
         excluded_ips,
         respect_dnt: row.respect_dnt,
+        retention_days: Some(row.retention_days).filter(|days| *days > 0),
         created_at: row.created_at,
     }
 }
@@ -203,6 +204,7 @@ mod tests {
             content_groups: vec![(String::new(), String::new())],
             excluded_ips: vec!["nonsense".into()],
             respect_dnt: false,
+            retention_days: 0,
             created_at: 0,
             version: 2,
             is_deleted: false,

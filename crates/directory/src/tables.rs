@@ -18,6 +18,9 @@ pub(crate) const RELEASED: u64 = 1;
 /// The least version of a row that means something.
 const FIRST: u64 = 2;
 
+/// The version of a deleted website: no change that another process is about to write comes after it.
+pub(crate) const DELETED: u64 = u64::MAX;
+
 /// The version that replaces `previous`, if there was one. Versions are times, so that of two processes that
 /// write one row the later wins; they grow even where a clock does not.
 pub(crate) fn next_version(previous: Option<u64>, now: i64) -> u64 {
@@ -111,6 +114,11 @@ impl Tables {
             .param("domain", domain)
             .param("lapse", bounds::CLAIM_LAPSES_AFTER.as_secs());
         within(query.fetch_all()).await
+    }
+
+    /// Marks what belongs to a deleted account or website as deleted too.
+    pub(crate) async fn bury_orphans(&self) -> Result<(), DirectoryError> {
+        within(schema::erase::bury_orphans(&self.client)).await
     }
 
     pub(crate) async fn put_account(&self, row: &AccountRow) -> Result<(), DirectoryError> {

@@ -40,6 +40,18 @@ pub(crate) fn timezone(name: Option<&str>) -> Result<Tz, DirectoryError> {
     })
 }
 
+/// Days that are kept; none: all, which is stored as 0.
+pub(crate) fn retention_days(days: Option<u64>) -> Result<u16, DirectoryError> {
+    let Some(days) = days else { return Ok(0) };
+    match u16::try_from(days) {
+        Ok(days) if (1..=bounds::RETENTION_DAYS).contains(&days) => Ok(days),
+        _ => {
+            let message = format!("retention_days must be 1 to {} days.", bounds::RETENTION_DAYS);
+            Err(DirectoryError::invalid("retention_days", message))
+        }
+    }
+}
+
 /// An account's name.
 pub(crate) fn account_name(text: &str) -> Result<String, DirectoryError> {
     let name = label("name", text, bounds::ACCOUNT_NAME)?;
@@ -106,6 +118,16 @@ mod tests {
         assert_eq!(timezone(Some("Asia/Kolkata")).unwrap(), Tz::Asia__Kolkata);
         for name in ["", "Mars/Olympus", "+02:00"] {
             assert!(timezone(Some(name)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn days_are_kept_for_a_day_to_a_century_or_for_ever() {
+        assert_eq!(retention_days(None).unwrap(), 0);
+        assert_eq!(retention_days(Some(1)).unwrap(), 1);
+        assert_eq!(retention_days(Some(36_525)).unwrap(), 36_525);
+        for days in [0, 36_526, u64::MAX] {
+            assert!(retention_days(Some(days)).is_err(), "{days}");
         }
     }
 

@@ -26,6 +26,7 @@ impl Directory {
             content_groups: ContentGroups::parse(new.content_groups)?.to_pairs(),
             excluded_ips: ExcludedIps::parse(new.excluded_ips)?.into_texts(),
             respect_dnt: new.respect_dnt,
+            retention_days: validate::retention_days(new.retention_days)?,
             created_at: now,
             version: next_version(None, now),
             is_deleted: false,
@@ -55,6 +56,7 @@ impl Directory {
         let timezone = change.timezone.as_deref().map(|name| validate::timezone(Some(name))).transpose()?;
         let content_groups = change.content_groups.map(ContentGroups::parse).transpose()?;
         let excluded_ips = change.excluded_ips.map(ExcludedIps::parse).transpose()?;
+        let retention_days = change.retention_days.map(validate::retention_days).transpose()?;
         let apply = move |row: &mut WebsiteRow| {
             if let Some(domain) = domain {
                 row.domain = domain;
@@ -70,6 +72,9 @@ impl Directory {
             }
             if let Some(respect_dnt) = change.respect_dnt {
                 row.respect_dnt = respect_dnt;
+            }
+            if let Some(retention_days) = retention_days {
+                row.retention_days = retention_days;
             }
         };
         let directory = Arc::clone(self);
@@ -106,7 +111,7 @@ impl Directory {
 }
 
 /// A request whose client hangs up is dropped wherever it waits; a write must not be.
-async fn to_the_end<T: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, DirectoryError>> + Send + 'static,
 ) -> Result<T, DirectoryError> {
     tokio::spawn(work).await.map_err(DirectoryError::Interrupted)?

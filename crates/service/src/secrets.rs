@@ -47,6 +47,21 @@ impl MasterKey {
     }
 }
 
+/// Turns the user ids of callers into visitors, the same ones on every day. Shared by who stores them and who erases them.
+pub struct UserIds(Zeroizing<[u8; 32]>);
+
+impl UserIds {
+    /// With the master key that collectors have.
+    pub fn new(master: &MasterKey) -> Self {
+        Self(master.derive("identified visitors"))
+    }
+
+    /// The visitor that a user of a website is; never 0, which means nobody.
+    pub fn visitor(&self, website: &[u8], user_id: &str) -> u64 {
+        first_64_bits(&keyed_hash(self.0.as_slice(), &[website, user_id.as_bytes()])).max(1)
+    }
+}
+
 /// `HMAC-SHA256(key, parts)`, each part preceded by its length as 8 bytes, so that no two lists of parts are alike.
 pub fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // An HMAC takes a key of any length.

@@ -1,6 +1,7 @@
-//! The small commands: `footfall migrate`, `footfall website` and `footfall key`.
+//! The small commands: `footfall migrate`, `footfall website`, `footfall erase` and `footfall key`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Subcommand;
 use reqwest::Method;
@@ -24,9 +25,17 @@ pub enum WebsiteCommand {
         /// Store nothing of visitors whose browsers send `DNT: 1` or `Sec-GPC: 1`.
         #[arg(long)]
         respect_dnt: bool,
+        /// Keep so many whole days before today; older ones are erased every day. Without it all are kept.
+        #[arg(long, value_name = "DAYS")]
+        retention_days: Option<u16>,
     },
     /// List the websites.
     List,
+    /// Delete a website with all of its events and sums, for good.
+    Delete {
+        /// The website's domain, such as example.com, or its id.
+        website: String,
+    },
 }
 
 /// `footfall migrate`: on `FOOTFALL_CLICKHOUSE_URL`, else on the embedded ClickHouse of the data folder.
@@ -44,8 +53,13 @@ pub async fn website(command: WebsiteCommand, remote: &RemoteArgs) -> anyhow::Re
     let server = remote.server.trim_end_matches('/');
     let remote = Remote::new(remote)?;
     match command {
-        WebsiteCommand::Add { domain, timezone, respect_dnt } => {
-            let body = json!({ "domain": domain, "timezone": timezone, "respect_dnt": respect_dnt });
+        WebsiteCommand::Add { domain, timezone, respect_dnt, retention_days } => {
+            let body = json!({
+                "domain": domain,
+                "timezone": timezone,
+                "respect_dnt": respect_dnt,
+                "retention_days": retention_days,
+            });
             let added: RemoteWebsite = remote.ask(Method::POST, "/api/v1/websites", Some(body)).await?;
             println!(
                 "{} was added. Its snippet:\n\n    {}",
@@ -61,7 +75,45 @@ pub async fn website(command: WebsiteCommand, remote: &RemoteArgs) -> anyhow::Re
                 println!("{}  {:<32} {}", text("id"), text("domain"), text("timezone"));
             }
         }
+        WebsiteCommand::Delete { website } => {
+            let website = remote.website(&website).await?;
+            let path = format!("/api/v1/websites/{}", website.id);
+            let deleted: RemoteWebsite = remote.ask(Method::DELETE, &path, None).await?;
+            println!("{} was deleted; its data is erased within minutes.", deleted.domain);
+        }
     }
+    Ok(())
+}
+
+/// How an erasure stands.
+#[derive(Deserialize)]
+struct Erasure {
+    id: uuid::Uuid,
+    state: String,
+}
+
+/// How often `footfall erase` asks whether it is done.
+const ERASE_LOOK: Duration = Duration::from_secs(1);
+
+/// `footfall erase`: has one visitor of a website erased, and waits until it is done.
+pub async fn erase(
+    website: &str,
+    user_id: Option<&str>,
+    visitor_id: Option<u64>,
+    remote: &RemoteArgs,
+) -> anyhow::Result<()> {
+    let remote = Remote::new(remote)?;
+    let website = remote.website(website).await?;
+    let path = format!("/api/v1/websites/{}/erasures", website.id);
+    let visitor_id = visitor_id.map(|id| id.to_string());
+    let body = json!({ "user_id": user_id, "visitor_id": visitor_id });
+    let mut erasure: Erasure = remote.ask(Method::POST, &path, Some(body)).await?;
+    eprintln!("The erasure {} is asked for; waiting until the loaders have taken it up.", erasure.id);
+    while erasure.state != "done" {
+        tokio::time::sleep(ERASE_LOOK).await;
+        erasure = remote.ask(Method::GET, &format!("{path}/{}", erasure.id), None).await?;
+    }
+    println!("The visitor is erased from {}.", website.domain);
     Ok(())
 }
 

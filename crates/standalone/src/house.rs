@@ -68,7 +68,7 @@ impl House {
         let directory = Directory::open(&config.store, &config.master, config.clock.clone()).await?;
         tokio::spawn(Arc::clone(&directory).keep_fresh(stop.clone()));
         let stream = config.stream.open(&stop).await?;
-        tokio::spawn(ingest::upkeep::tend(config.store.clone(), stop.clone()));
+        tokio::spawn(ingest::upkeep::tend(config.store.clone(), config.clock.clone(), stop.clone()));
         let loading = tokio::spawn(load::run(
             Arc::clone(&stream),
             config.store.client(),

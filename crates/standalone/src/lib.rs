@@ -4,7 +4,7 @@
 //! * [`serve`]: `footfall serve`,
 //! * [`import`]: `footfall import`,
 //! * [`remote`]: commands that talk to a running server,
-//! * [`commands`]: `footfall migrate`, `footfall website` and `footfall key`.
+//! * [`commands`]: `footfall migrate`, `footfall website`, `footfall erase` and `footfall key`.
 
 pub mod commands;
 pub mod house;

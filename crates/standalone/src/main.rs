@@ -34,8 +34,10 @@ enum Command {
     Import(ImportArgs),
     /// Bring the database's tables up to date, or say how they stand.
     Migrate(MigrateArgs),
-    /// Add or list websites of a running Footfall.
+    /// Add, list or delete websites of a running Footfall.
     Website(WebsiteArgs),
+    /// Erase one visitor of a website of a running Footfall: all events, and their share in every sum.
+    Erase(EraseArgs),
     /// Make an API key that is good for one website of a running Footfall only, and show it once.
     ///
     /// For a server or an app that sends events (Lena's and bitcain's endpoints) or asks for reports of this website: the
@@ -62,6 +64,21 @@ struct MigrateArgs {
 struct WebsiteArgs {
     #[command(subcommand)]
     command: WebsiteCommand,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+#[derive(Args)]
+struct EraseArgs {
+    /// The website's domain, such as example.com, or its id.
+    #[arg(long)]
+    website: String,
+    /// The id by which the website calls the user.
+    #[arg(long, required_unless_present = "visitor_id", conflicts_with = "visitor_id")]
+    user_id: Option<String>,
+    /// The visitor's id, as it is stored.
+    #[arg(long)]
+    visitor_id: Option<u64>,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -114,6 +131,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Website(args) => {
             commands::website(args.command, &args.remote).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Erase(args) => {
+            commands::erase(&args.website, args.user_id.as_deref(), args.visitor_id, &args.remote)
+                .await
+                .map(|()| ExitCode::SUCCESS)
         }
         Command::Key(args) => {
             commands::key(&args.website, &args.label, &args.remote).await.map(|()| ExitCode::SUCCESS)

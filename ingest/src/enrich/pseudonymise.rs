@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use service::MasterKey;
-use service::secrets::{first_64_bits, keyed_hash};
+use service::secrets::{UserIds, first_64_bits, keyed_hash};
 use zeroize::Zeroizing;
 
 use super::salts::{SaltError, Salts};
@@ -34,7 +34,7 @@ pub struct Pseudonym {
 /// The secrets behind pseudonyms. Each has one purpose.
 pub struct Pseudonymiser {
     salts: Arc<Salts>,
-    users: Zeroizing<[u8; 32]>,
+    users: UserIds,
     placement: Zeroizing<[u8; 32]>,
     partitions: u32,
 }
@@ -44,7 +44,7 @@ impl Pseudonymiser {
     pub fn new(salts: Arc<Salts>, master: &MasterKey, partitions: u32) -> Self {
         Self {
             salts,
-            users: master.derive("identified visitors"),
+            users: UserIds::new(master),
             placement: master.derive("partitions"),
             partitions: partitions.max(1),
         }
@@ -61,7 +61,7 @@ impl Pseudonymiser {
         let website = hit.website.id.as_bytes().as_slice();
         if let Some(user) = hit.user_id.as_deref().filter(|user| !user.is_empty()) {
             let parts = [website, user.as_bytes()];
-            let visitor = identifier(self.users.as_slice(), &parts);
+            let visitor = self.users.visitor(website, user);
             return Ok(Pseudonym {
                 visitor,
                 identified: true,

@@ -45,6 +45,8 @@ struct Batch {
     rows: Vec<EventRow>,
     dead: Vec<DeadLetterRow>,
     repeats: usize,
+    /// Why events were left out of it, each.
+    dropped: Vec<&'static str>,
 }
 
 impl Worker {
@@ -93,11 +95,15 @@ impl Worker {
         batch.dead.sort_by_key(|letter| letter.kafka_offset);
         self.bury(&token, &batch.dead, end).await?;
         telemetry::batch(batch.rows.len(), batch.repeats);
+        for reason in &batch.dropped {
+            telemetry::dropped(reason);
+        }
         tracing::debug!(
             partition = self.partition,
             token,
             rows = batch.rows.len(),
             repeats = batch.repeats,
+            dropped = batch.dropped.len(),
             dead_letters = batch.dead.len() + past.refused.len(),
             "A batch was stored."
         );
@@ -174,8 +180,16 @@ impl Worker {
         past: &Past,
         end: &Stop,
     ) -> Result<Batch, WorkerError> {
-        let Decoded { events, dead } = self.decode(records, &past.refused);
-        let mut batch = Batch { rows: Vec::with_capacity(events.len()), dead, repeats: 0 };
+        let Decoded { mut events, mut dead } = self.decode(records, &past.refused);
+        let erased = self.erased(sessions.epoch()).await?;
+        let mut dropped = Vec::new();
+        events.retain(|(_, event)| {
+            let reason = erased.reason(event);
+            dropped.extend(reason);
+            reason.is_none()
+        });
+        dead.retain(|letter| !erased.has_record(&letter.payload));
+        let mut batch = Batch { rows: Vec::with_capacity(events.len()), dead, repeats: 0, dropped };
         self.recall_for(sessions, from, events.iter().map(|(_, event)| event)).await?;
         let repeats = self.claim(sessions, &events, past, end).await?;
         for (offset, event) in events {
@@ -245,7 +259,9 @@ impl Worker {
                 return Ok(());
             }
             let before = self.before(from);
+            let erased = self.erased(sessions.epoch()).await?;
             for (key, mut day) in self.recall_with_patience(&before, &missing).await? {
+                day.cut(key, i32::from(erased.horizon(key.website_id)));
                 day.used_at = self.clock.now();
                 sessions.put(key, day);
             }

@@ -4,10 +4,12 @@
 //! forgets what it holds in memory (the maintainer may be about to change the rows that this was made of), and waits while
 //! the epoch is held.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::Client;
 use schema::epochs::{self, Epoch, RETIRED};
+use schema::erase::Erased;
 use service::Stop;
 use tokio::sync::watch;
 
@@ -72,6 +74,30 @@ impl Worker {
                 return Ok(());
             }
             tokio::time::sleep(LOOK / 2).await;
+        }
+    }
+
+    /// What an epoch's batches leave out. Asked until the store answers: nothing may be stored of it.
+    pub(super) async fn erased(&self, epoch: u32) -> Result<Arc<Erased>, WorkerError> {
+        let mut known = self.erased.lock().await;
+        if let Some((of, erased)) = &*known
+            && *of == epoch
+        {
+            return Ok(Arc::clone(erased));
+        }
+        loop {
+            match Erased::of_epoch(&self.client, epoch).await {
+                Ok(erased) => {
+                    let erased = Arc::new(erased);
+                    *known = Some((epoch, Arc::clone(&erased)));
+                    return Ok(erased);
+                }
+                Err(error @ clickhouse::error::Error::SchemaMismatch(_)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(%error, partition = self.partition, "What is erased could not be read; it is tried again.");
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
         }
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use clickhouse::Client;
 use schema::epochs::Epoch;
+use schema::erase::Erased;
 use service::{Clock, Stop, failpoint};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::stream::{Lease, Offset, ReadLimits, Stored, Stream, StreamError};
 use crate::telemetry;
@@ -132,6 +133,7 @@ impl Loader {
                         config: self.config.clone(),
                         clock: self.clock.clone(),
                         epochs: epochs.clone(),
+                        erased: Mutex::default(),
                     };
                     workers.spawn(worker.run(lease, stop.clone()));
                 }
@@ -157,6 +159,8 @@ struct Worker {
     clock: Clock,
     /// The newest epoch, as far as this process knows.
     epochs: watch::Receiver<Epoch>,
+    /// What is dropped in the epoch that was asked about last.
+    erased: Mutex<Option<(u32, Arc<Erased>)>>,
 }
 
 impl Worker {

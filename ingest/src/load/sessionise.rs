@@ -271,6 +271,16 @@ impl Sessioniser {
 }
 
 impl Day {
+    /// Forgets what lies before a horizon: the whole day, or sessions that began before it.
+    pub(super) fn cut(&mut self, key: DayKey, horizon: i32) {
+        if key.day < horizon {
+            *self = Self::default();
+        }
+        for sessions in self.sessions.values_mut() {
+            sessions.retain(|session| session.day >= horizon);
+        }
+    }
+
     fn count(&self) -> usize {
         self.sessions.values().map(Vec::len).sum()
     }

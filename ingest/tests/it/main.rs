@@ -10,6 +10,7 @@ mod collect;
 mod cors;
 mod dead_letters;
 mod encodings;
+mod erase;
 mod forgetful;
 mod hand;
 mod health;

@@ -177,6 +177,7 @@ impl World {
             account_id: Uuid::nil(),
             domain: "example.com".into(),
             respect_dnt: false,
+            retention_days: None,
             timezone: scene.zone,
             content_groups: ContentGroups::default(),
             excluded_ips: ExcludedIps::parse(vec!["198.51.100.0/24".into()]).unwrap(),

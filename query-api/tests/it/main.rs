@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod core;
+mod erase;
 mod health;
 mod house;
 mod pages;

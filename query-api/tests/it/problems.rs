@@ -9,7 +9,12 @@ use uuid::Uuid;
 
 use crate::house::{House, house, house_with, serve, store};
 
-const ROUTES: [(Method, &str); 4] = [
+const ROUTES: [(Method, &str); 9] = [
+    (Method::DELETE, "/api/v1/accounts/00000000-0000-4000-8000-000000000009"),
+    (Method::DELETE, "/api/v1/websites/00000000-0000-4000-8000-000000000009"),
+    (Method::POST, "/api/v1/websites/00000000-0000-4000-8000-000000000009/erasures"),
+    (Method::GET, "/api/v1/websites/a/erasures/b"),
+    (Method::POST, "/api/v1/admin/aggregate"),
     (Method::GET, "/api/v1/websites"),
     (Method::POST, "/api/v1/websites"),
     (Method::GET, "/api/v1/reports/summary"),

@@ -153,6 +153,10 @@ async fn what_is_wrong_with_a_body_is_told_by_field() {
         ("timezone", with("timezone", json!(2))),
         ("respect_dnt", with("respect_dnt", json!("yes"))),
         ("respect_dnt", with("respect_dnt", json!(1))),
+        ("retention_days", with("retention_days", json!(0))),
+        ("retention_days", with("retention_days", json!(-1))),
+        ("retention_days", with("retention_days", json!(40_000))),
+        ("retention_days", with("retention_days", json!("30"))),
         ("account_id", with("account_id", json!("mine"))),
         ("account_id", with("account_id", json!(7))),
     ] {

@@ -4,6 +4,7 @@
 
 mod change;
 mod epochs;
+mod erase;
 mod house;
 mod lock;
 mod migrate;

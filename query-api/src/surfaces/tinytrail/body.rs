@@ -36,6 +36,12 @@ impl Fields {
         self.get(name).map(|value| value.as_bool().ok_or_else(wrong)).transpose()
     }
 
+    /// A whole number, not negative.
+    pub(super) fn whole(&self, name: &'static str) -> Result<Option<u64>, Problem> {
+        let wrong = || Problem::field(name, format!("{name} must be a whole number."));
+        self.get(name).map(|value| value.as_u64().ok_or_else(wrong)).transpose()
+    }
+
     /// A UUID.
     pub(super) fn uuid(&self, name: &'static str) -> Result<Option<Uuid>, Problem> {
         let parse = |text: String| {

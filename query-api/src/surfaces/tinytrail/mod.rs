@@ -3,12 +3,15 @@
 //! * `routes`: all of them on one page,
 //! * `params` and `body`: what callers send, refused by name,
 //! * `reports` and `websites`: the handlers,
+//! * `erase` and `admin`: the handlers that change what is stored,
 //! * `views` and `csv`: what is answered,
 //!
 //! Absent on purpose: CORS. A key in a page would be everybody's.
 
+mod admin;
 mod body;
 mod csv;
+mod erase;
 mod params;
 mod reports;
 mod routes;
@@ -24,6 +27,7 @@ use service::config::Rate;
 use service::limits::Limiter;
 use uuid::Uuid;
 
+use crate::keeper::Keeper;
 use crate::report::Reports;
 
 /// What the handlers share.
@@ -31,6 +35,7 @@ use crate::report::Reports;
 struct Api {
     directory: Arc<Directory>,
     reports: Reports,
+    keeper: Keeper,
     limiter: Arc<Limiter<Uuid>>,
 }
 
@@ -41,6 +46,6 @@ impl FromRef<Api> for Arc<Directory> {
 }
 
 /// The surface's router, with its fallback.
-pub(crate) fn router(directory: Arc<Directory>, reports: Reports, limit: Rate) -> Router {
-    routes::router(Api { directory, reports, limiter: Arc::new(Limiter::new(limit)) })
+pub(crate) fn router(directory: Arc<Directory>, reports: Reports, keeper: Keeper, limit: Rate) -> Router {
+    routes::router(Api { directory, reports, keeper, limiter: Arc::new(Limiter::new(limit)) })
 }

@@ -4,20 +4,25 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use directory::Caller;
 use http::{HeaderValue, Uri, header};
 use service::dialect::{TinyTrail, unknown_route};
 use service::{Problem, problem};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::surfaces::tinytrail::{Api, reports, websites};
+use crate::surfaces::tinytrail::{Api, admin, erase, reports, websites};
 
 /// All routes, and the answer for a path that is none.
 pub(super) fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/websites", get(websites::list).post(websites::create))
+        .route("/api/v1/accounts/{id}", delete(erase::account))
+        .route("/api/v1/websites/{id}", delete(erase::website))
+        .route("/api/v1/websites/{id}/erasures", post(erase::visitor))
+        .route("/api/v1/websites/{id}/erasures/{erasure}", get(erase::state))
         .route("/api/v1/websites/{id}/keys", post(websites::add_key))
+        .route("/api/v1/admin/aggregate", post(admin::aggregate))
         .route("/api/v1/reports/summary", get(reports::summary))
         .route("/api/v1/reports/pages", get(reports::pages))
         .route_layer(from_fn_with_state(api.clone(), protect))

@@ -166,6 +166,9 @@ pub(super) struct WebsiteView<'a> {
     /// Shown where it is set: a website without it looks as published.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     respect_dnt: bool,
+    /// Shown where it is set, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_days: Option<u16>,
     created_at: String,
 }
 
@@ -182,6 +185,7 @@ impl<'a> From<&'a Website> for WebsiteView<'a> {
                 .collect(),
             excluded_ips: website.excluded_ips.texts(),
             respect_dnt: website.respect_dnt,
+            retention_days: website.retention_days,
             created_at: instant(website.created_at),
         }
     }
@@ -221,6 +225,6 @@ struct ContentGroupView<'a> {
 }
 
 /// `2026-01-15T10:30:00.000Z`
-fn instant(millis: i64) -> String {
+pub(super) fn instant(millis: i64) -> String {
     DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -40,6 +40,7 @@ pub(super) async fn create(
         content_groups: fields.pairs("content_groups", ["name", "pattern"])?.unwrap_or_default(),
         excluded_ips: fields.texts("excluded_ips")?.unwrap_or_default(),
         respect_dnt: fields.boolean("respect_dnt")?.unwrap_or_default(),
+        retention_days: fields.whole("retention_days")?,
         timezone: fields.text("timezone")?,
     };
     let website = api.directory.add_website(new).await?;

@@ -1,0 +1,151 @@
+//! What callers have erased: a website, an account, a visitor. The answer comes when it is absent for everybody; the
+//! data goes afterwards, within minutes, and `schema::erase` writes down when it is gone.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use directory::{Account, Admin, Caller, Website};
+use http::StatusCode;
+use schema::erase::visitor_hash;
+use serde::Serialize;
+use service::Problem;
+use service::dialect::success;
+use service::extract::Json;
+use uuid::Uuid;
+
+use crate::keeper::Deed;
+use crate::surfaces::tinytrail::Api;
+use crate::surfaces::tinytrail::body::Fields;
+use crate::surfaces::tinytrail::views::{WebsiteView, instant};
+
+/// Bytes of a body that names a visitor.
+const VISITOR: usize = 16 * 1024;
+
+/// `DELETE /api/v1/websites/:id`
+pub(super) async fn website(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let website = erasable(&api, &caller, &id)?;
+    write_down(&api, &caller, &website, "website.delete").await?;
+    let website = api.directory.delete_website(website.id).await?;
+    Ok(success(StatusCode::OK, WebsiteView::from(&*website)))
+}
+
+/// `DELETE /api/v1/accounts/:id`: with its users, websites and all of their data. Nobody deletes the account that the own
+/// key is of: nobody could come in any more to see what became of it.
+pub(super) async fn account(
+    State(api): State<Api>,
+    Admin(caller): Admin,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = uuid("id", &id)?;
+    if id == caller.user.account_id {
+        return Err(Problem::field("id", "id: this is the account of your own API key."));
+    }
+    let snapshot = api.directory.snapshot();
+    if snapshot.account(id).is_none() {
+        return Err(Problem::NotFound("Account"));
+    }
+    let users = snapshot.users().iter().filter(|user| user.account_id == id).count();
+    let websites: Vec<_> =
+        snapshot.websites().iter().filter(|website| website.account_id == id).cloned().collect();
+    let detail = format!(r#"{{"users":{users},"websites":{}}}"#, websites.len());
+    let deed = Deed { action: "account.delete", account_id: id, detail: &detail, ..Deed::default() };
+    api.keeper.audit(&caller, deed).await?;
+    for website in websites {
+        write_down(&api, &caller, &website, "website.delete").await?;
+    }
+    let account = api.directory.delete_account(id).await?;
+    Ok(success(StatusCode::OK, AccountView::from(&account)))
+}
+
+/// `POST /api/v1/websites/:id/erasures`: asks for the erasure of one visitor, by the `user_id` that the website calls
+/// somebody, or by the `visitor_id` that is stored.
+pub(super) async fn visitor(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(fields): Json<Fields, VISITOR>,
+) -> Result<Response, Problem> {
+    let website = erasable(&api, &caller, &id)?;
+    let visitor = match (fields.text("user_id")?, fields.text("visitor_id")?) {
+        (Some(user), None) if !user.is_empty() => api.directory.visitor_of_user(website.id, &user),
+        (None, Some(visitor)) => visitor
+            .parse()
+            .map_err(|_| Problem::field("visitor_id", "visitor_id must be a whole number, as text."))?,
+        _ => return Err(Problem::body("Give either user_id or visitor_id.")),
+    };
+    let erasure = api.keeper.erase_visitor(website.id, visitor).await?;
+    let deed = Deed {
+        action: "visitor.erase",
+        account_id: website.account_id,
+        website_id: website.id,
+        subject: &visitor_hash(website.id, visitor),
+        ..Deed::default()
+    };
+    api.keeper.audit(&caller, deed).await?;
+    Ok(success(StatusCode::ACCEPTED, ErasureView { id: erasure, state: "requested".to_owned() }))
+}
+
+/// `GET /api/v1/websites/:id/erasures/:erasure`: `requested`, `begun` or `done`.
+pub(super) async fn state(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((id, erasure)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let website = erasable(&api, &caller, &id)?;
+    let id = uuid("erasure", &erasure)?;
+    let state = api.keeper.erasure(website.id, id).await?.ok_or(Problem::NotFound("Erasure"))?;
+    Ok(success(StatusCode::OK, ErasureView { id, state }))
+}
+
+/// The website, for somebody who may do away with its data: a key that is good for one website only is a server's or an
+/// app's, and may not.
+fn erasable(api: &Api, caller: &Caller, id: &str) -> Result<std::sync::Arc<Website>, Problem> {
+    let website = caller.website(&api.directory, uuid("id", id)?)?;
+    if caller.user.website_id.is_some() { Err(Problem::Forbidden) } else { Ok(website) }
+}
+
+fn uuid(name: &'static str, text: &str) -> Result<Uuid, Problem> {
+    Uuid::try_parse(text).map_err(|_| Problem::field(name, format!("{name} must be a UUID.")))
+}
+
+async fn write_down(
+    api: &Api,
+    caller: &Caller,
+    website: &Website,
+    action: &'static str,
+) -> Result<(), Problem> {
+    let detail = format!(r#"{{"events":{}}}"#, api.keeper.events_of(website.id).await?);
+    let deed = Deed {
+        action,
+        account_id: website.account_id,
+        website_id: website.id,
+        detail: &detail,
+        ..Deed::default()
+    };
+    api.keeper.audit(caller, deed).await
+}
+
+/// An account.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountView<'a> {
+    id: Uuid,
+    name: &'a str,
+    created_at: String,
+}
+
+impl<'a> From<&'a Account> for AccountView<'a> {
+    fn from(account: &'a Account) -> Self {
+        Self { id: account.id, name: &account.name, created_at: instant(account.created_at) }
+    }
+}
+
+/// An erasure of a visitor.
+#[derive(Serialize)]
+struct ErasureView {
+    id: Uuid,
+    state: String,
+}
