@@ -6,9 +6,11 @@
 //! * [`rollup`]: the sums that make reports fast, and their changes on a live system,
 //! * [`maintain`]: verifying, building and making again while events come in,
 //! * [`epochs`]: how such changes are kept apart from the loading,
+//! * [`audit`]: who did what to whose data,
 //! * [`command`]: the operator's commands,
 //! * [`store`]: how to reach ClickHouse.
 
+pub mod audit;
 pub mod command;
 pub mod epochs;
 pub mod event;

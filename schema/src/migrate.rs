@@ -51,6 +51,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0009_compact_events" => "migrations/0009_compact_events.sql",
     "0010_load_epochs" => "migrations/0010_load_epochs.sql",
     "0011_stream_positions" => "migrations/0011_stream_positions.sql",
+    "0012_audit_and_erasures" => "migrations/0012_audit_and_erasures.sql",
 };
 
 /// Why the schema could not be brought up to date.

@@ -156,3 +156,18 @@ pub struct WebsiteRow {
     pub version: u64,
     pub is_deleted: bool,
 }
+
+/// A row of `audit_log`: who did what to which website or account. No secrets and no personal data.
+#[allow(missing_docs)]
+#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+pub struct AuditRow {
+    pub at: Millis,
+    pub actor: String,
+    pub action: String,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub account_id: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub website_id: Uuid,
+    pub subject: String,
+    pub detail: String,
+}

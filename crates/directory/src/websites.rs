@@ -106,7 +106,7 @@ impl Directory {
 }
 
 /// A request whose client hangs up is dropped wherever it waits; a write must not be.
-async fn to_the_end<T: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, DirectoryError>> + Send + 'static,
 ) -> Result<T, DirectoryError> {
     tokio::spawn(work).await.map_err(DirectoryError::Interrupted)?

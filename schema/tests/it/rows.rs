@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use clickhouse::{Row, RowOwned, RowRead, RowWrite};
 use schema::rows::{
-    AccountRow, DeadLetterReplayRow, DeadLetterRow, EventClaimRow, EventRow, UserRow, WebsiteRow,
+    AccountRow, AuditRow, DeadLetterReplayRow, DeadLetterRow, EventClaimRow, EventRow, UserRow, WebsiteRow,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::house::{self, utc};
 
 /// Every struct of `rows.rs`, with its table.
-const TABLES: [(&str, &str, &[&str]); 7] = [
+const TABLES: [(&str, &str, &[&str]); 8] = [
     ("EventRow", "events", EventRow::COLUMN_NAMES),
     ("DeadLetterRow", "dead_letters", DeadLetterRow::COLUMN_NAMES),
     ("DeadLetterReplayRow", "dead_letter_replays", DeadLetterReplayRow::COLUMN_NAMES),
@@ -20,6 +20,7 @@ const TABLES: [(&str, &str, &[&str]); 7] = [
     ("AccountRow", "accounts", AccountRow::COLUMN_NAMES),
     ("UserRow", "users", UserRow::COLUMN_NAMES),
     ("WebsiteRow", "websites", WebsiteRow::COLUMN_NAMES),
+    ("AuditRow", "audit_log", AuditRow::COLUMN_NAMES),
 ];
 
 #[derive(Row, Deserialize)]
