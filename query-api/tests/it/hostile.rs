@@ -32,7 +32,7 @@ enum Takes {
 
 use Takes::{Form, Text};
 
-/// What every report takes but `realtime`.
+/// What every report takes but `realtime`. Of `summary` and `pages` the content group is asked for in [`reports_about`].
 const COMMON: [(&str, Takes); 9] = [
     ("period", Form),
     ("start_date", Form),
@@ -276,6 +276,9 @@ async fn parameters(house: &House, texts: &[String]) {
         }
         let common: &[_] = if report == "realtime" { &[] } else { &COMMON };
         for (parameter, takes) in common.iter().chain(own) {
+            if *parameter == "content_group" && ["summary", "pages"].contains(&report) {
+                continue;
+            }
             asked += 1;
             // Given twice it would be refused for that.
             let needs =
@@ -300,7 +303,7 @@ async fn parameters(house: &House, texts: &[String]) {
         })
         .await;
     }
-    assert!(asked >= 18, "only {asked} parameters were asked with");
+    assert!(asked >= 16, "only {asked} parameters were asked with");
 }
 
 /// Puts every text into every field of every body.
@@ -344,7 +347,7 @@ async fn fields(house: &House, texts: &[String]) {
         }
         let groups = json!([{ "name": "Blog", "pattern": text }]);
         if let Some(changed) = ask(Method::PATCH, &website, json!({ "content_groups": groups })).await {
-            assert_eq!(changed["contentGroups"][0]["pattern"], text.trim());
+            assert_eq!(changed["contentGroups"][0]["pattern"], text);
         }
         assert_eq!(ask(Method::PATCH, &website, json!({ "timezone": text })).await, None);
         assert_eq!(ask(Method::PATCH, &website, json!({ "excluded_ips": [text] })).await, None);
