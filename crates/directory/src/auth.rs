@@ -37,6 +37,11 @@ impl Caller {
                 && self.user.website_id.is_none_or(|bound| bound == website.id)
     }
 
+    /// Whether the caller may change what it may see: a key that is bound to a website counts and reports, no more.
+    pub fn may_change(&self) -> Result<(), Problem> {
+        if self.user.website_id.is_none() { Ok(()) } else { Err(Problem::Forbidden) }
+    }
+
     /// The websites that are the caller's own: all of the account, or the one that the key is bound to. An admin, who
     /// sees those of others, has own ones too.
     pub fn own_websites(&self, directory: &Directory) -> Vec<Arc<Website>> {

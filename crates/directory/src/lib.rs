@@ -5,12 +5,14 @@
 //!
 //! * [`Directory`]: opens, refreshes and changes,
 //! * [`Snapshot`]: what was last read: look-ups by id and by key,
+//! * [`audit`]: who did what, written beside the doing,
 //! * [`auth`]: extractors that turn a key into a [`Caller`],
 //! * [`ContentGroups`] and [`ExcludedIps`]: a website's settings, compiled once,
 //! * [`bounds`]: how large everything may be.
 //!
 //! A deleted account or website is a tombstone: it is absent for everybody at once, and `schema::erase` removes its data.
 
+pub mod audit;
 pub mod auth;
 mod bootstrap;
 pub mod bounds;
@@ -29,6 +31,7 @@ mod tables;
 mod validate;
 mod websites;
 
+pub use audit::{Act, Action};
 pub use auth::{Admin, Bearer, Caller};
 pub use bootstrap::{ADMIN_KEY_VARIABLE, BOOTSTRAP_ADMIN, DEFAULT_ACCOUNT};
 pub use content_groups::{ContentGroup, ContentGroups};

@@ -3,6 +3,7 @@
 use schema::rows::{AccountRow, UserRow};
 use uuid::Uuid;
 
+use crate::audit::{Act, Action};
 use crate::directory::Directory;
 use crate::error::DirectoryError;
 use crate::keys::ApiKey;
@@ -54,10 +55,11 @@ impl Directory {
         Ok((snapshot::user(row), key))
     }
 
-    /// A user's key, again. Every reading is written to the log, with the reader and without the key.
+    /// A user's key, again. It is not given before its reading is in the audit log.
     pub async fn reveal_key(&self, user: Uuid, reader: &User) -> Result<ApiKey, DirectoryError> {
         let row = self.existing_user(user).await?;
         let key = self.sealer.open(&row.key_sealed, user)?;
+        self.record(&Act::on_user(reader, Action::RevealKey, &snapshot::user(row))).await?;
         tracing::info!(%user, reader = %reader.id, "An API key was revealed.");
         Ok(key)
     }

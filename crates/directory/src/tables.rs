@@ -2,7 +2,7 @@
 
 use clickhouse::error::Error as StoreError;
 use clickhouse::{Client, Row, RowOwned, RowRead, RowWrite};
-use schema::rows::{AccountRow, UserRow, WebsiteRow};
+use schema::rows::{AccountRow, AuditRow, UserRow, WebsiteRow};
 use schema::store::StoreUrl;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -127,6 +127,10 @@ impl Tables {
 
     pub(crate) async fn put_user(&self, row: &UserRow) -> Result<(), DirectoryError> {
         put(&self.client, "users", row).await
+    }
+
+    pub(crate) async fn put_audit(&self, row: &AuditRow) -> Result<(), DirectoryError> {
+        put(&self.client, "audit_log", row).await
     }
 
     pub(crate) async fn put_website(&self, row: &WebsiteRow) -> Result<(), DirectoryError> {

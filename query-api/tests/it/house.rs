@@ -108,6 +108,11 @@ impl House {
         request.send().await.unwrap()
     }
 
+    /// A request that is still to be sent.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
     /// A new account and the key of a user in it.
     pub(crate) async fn account(&self, role: Role) -> (Uuid, String) {
         let account = self.directory.add_account("Test").await.unwrap();

@@ -3,10 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod administration;
 mod core;
+mod document;
 mod erase;
 mod health;
+mod hostile;
 mod house;
+mod matrix;
+mod openapi;
 mod pages;
 mod problems;
 mod settings;

@@ -1,50 +1,59 @@
-//! The operator's work on what is stored: `POST /api/v1/admin/aggregate`.
+//! What an admin may have done by hand.
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Days, NaiveDate};
+use chrono::{Days, NaiveDate};
+use chrono_tz::Tz;
 use directory::Admin;
 use http::StatusCode;
-use schema::rows::Day;
 use serde::Serialize;
 use service::Problem;
 use service::dialect::success;
 use service::extract::{Bounded, parse_json};
+use utoipa::ToSchema;
 
 use crate::keeper::Deed;
+use crate::report::period::{EARLIEST, LATEST};
 use crate::surfaces::tinytrail::Api;
+use crate::surfaces::tinytrail::accounts::FIELDS;
 use crate::surfaces::tinytrail::body::Fields;
 
-/// Bytes of a body that names a date.
-const DATE: usize = 4096;
-
-#[derive(Serialize)]
-struct DoneView {
+/// That a day's aggregation was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Aggregated)]
+pub(super) struct AggregatedView {
+    #[schema(example = "Aggregation completed for 2026-03-18")]
     message: String,
 }
 
-/// Makes all rollups of a date equal to the events: yesterday's (UTC), unless the body names another one. The rollups are
-/// always up to date by themselves; this is for days that somebody changed by hand. A body may be missing.
+/// `POST /api/v1/admin/aggregate`: makes all rollups of a day equal to its events again: yesterday's (UTC), unless the body
+/// names another one. They are up to date by themselves; this is for days that somebody changed by hand. A body may be missing.
 pub(super) async fn aggregate(
     State(api): State<Api>,
     Admin(caller): Admin,
-    Bounded(body): Bounded<DATE>,
+    Bounded(body): Bounded<FIELDS>,
 ) -> Result<Response, Problem> {
-    let date = if body.is_empty() { None } else { parse_json::<Fields>(&body)?.text("date")? };
-    let date = match date {
-        Some(text) => text,
-        None => yesterday(api.keeper.now()).to_string(),
+    let given = match body.trim_ascii() {
+        [] => None,
+        body => parse_json::<Fields>(body)?.text("date")?,
     };
-    let day: Day = schema::command::day(&date).map_err(|expected| {
-        let message = format!("date must be a day: {expected}.");
-        Problem::field("date", message)
-    })?;
+    let date = match given {
+        Some(text) => date(&text)?,
+        None => api.reports.today(Tz::UTC) - Days::new(1),
+    };
+    let day = u16::try_from((date - NaiveDate::default()).num_days()).map_err(Problem::internal)?;
     api.keeper.aggregate(day).await?;
-    api.keeper.audit(&caller, Deed { action: "admin.aggregate", subject: &date, ..Deed::default() }).await?;
-    Ok(success(StatusCode::OK, DoneView { message: format!("Aggregation completed for {date}") }))
+    let subject = date.to_string();
+    api.keeper.audit(&caller, Deed { action: "admin.aggregate", subject: &subject, ..Deed::default() }).await?;
+    Ok(success(StatusCode::OK, AggregatedView { message: format!("Aggregation completed for {date}") }))
 }
 
-fn yesterday(now: i64) -> NaiveDate {
-    let today = DateTime::from_timestamp_millis(now).unwrap_or_default().date_naive();
-    today.checked_sub_days(Days::new(1)).unwrap_or(today)
+/// A day that can be reported about.
+fn date(text: &str) -> Result<NaiveDate, Problem> {
+    // chrono also reads 2026-3-1 and +2026-03-01; what it writes is the published form.
+    let date = text.parse::<NaiveDate>().ok().filter(|date| date.to_string() == text);
+    date.filter(|date| (EARLIEST..=LATEST).contains(date)).ok_or_else(|| {
+        let message = format!("date must be a date of the form YYYY-MM-DD between {EARLIEST} and {LATEST}.");
+        Problem::field("date", message)
+    })
 }

@@ -1,10 +1,25 @@
 //! JSON bodies, field by field: what is of the wrong type is refused by name. Unknown fields are not looked at, and
-//! `null` is as good as nothing.
+//! `null` is as good as nothing. And the ids in paths.
 
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use service::Problem;
 use uuid::Uuid;
+
+/// The `id` in a path.
+pub(super) struct Id(pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| Uuid::try_parse(&text).ok());
+        id.map(Self).ok_or_else(|| Problem::field("id", "id must be a UUID."))
+    }
+}
 
 /// The fields of a JSON object.
 #[derive(Deserialize)]
@@ -14,6 +29,11 @@ pub(super) struct Fields(Map<String, Value>);
 impl Fields {
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Those of some names that are given.
+    pub(super) fn among(&self, names: &[&'static str]) -> Vec<&'static str> {
+        names.iter().copied().filter(|name| self.get(name).is_some()).collect()
     }
 
     /// A string.
@@ -40,6 +60,11 @@ impl Fields {
     pub(super) fn whole(&self, name: &'static str) -> Result<Option<u64>, Problem> {
         let wrong = || Problem::field(name, format!("{name} must be a whole number."));
         self.get(name).map(|value| value.as_u64().ok_or_else(wrong)).transpose()
+    }
+
+    /// A UUID that must be there.
+    pub(super) fn required_uuid(&self, name: &'static str) -> Result<Uuid, Problem> {
+        self.uuid(name)?.ok_or_else(|| Problem::field(name, format!("{name} is required.")))
     }
 
     /// A UUID.

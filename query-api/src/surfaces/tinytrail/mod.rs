@@ -2,19 +2,22 @@
 //!
 //! * `routes`: all of them on one page,
 //! * `params` and `body`: what callers send, refused by name,
-//! * `reports` and `websites`: the handlers,
-//! * `erase` and `admin`: the handlers that change what is stored,
+//! * `reports`, `websites`, `accounts`, `users`, `erase` and `admin`: the handlers,
 //! * `views` and `csv`: what is answered,
+//! * `openapi`: all of it, told to machines and to readers.
 //!
 //! Absent on purpose: CORS. A key in a page would be everybody's.
 
+mod accounts;
 mod admin;
 mod body;
 mod csv;
 mod erase;
+mod openapi;
 mod params;
 mod reports;
 mod routes;
+mod users;
 mod views;
 mod websites;
 

@@ -11,21 +11,29 @@ use service::dialect::{TinyTrail, unknown_route};
 use service::{Problem, problem};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::surfaces::tinytrail::{Api, admin, erase, reports, websites};
+use crate::surfaces::tinytrail::{Api, accounts, admin, erase, openapi, reports, users, websites};
 
 /// All routes, and the answer for a path that is none.
 pub(super) fn router(api: Api) -> Router {
     Router::new()
+        .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
+        .route("/api/v1/users", get(users::list).post(users::create))
+        .route("/api/v1/users/{id}", delete(users::delete))
+        .route("/api/v1/users/{id}/api-key", get(users::reveal))
+        .route("/api/v1/admin/aggregate", post(admin::aggregate))
+        .route("/api/v1/websites/{id}", get(websites::get).patch(websites::update))
         .route("/api/v1/websites", get(websites::list).post(websites::create))
         .route("/api/v1/accounts/{id}", delete(erase::account))
         .route("/api/v1/websites/{id}", delete(erase::website))
         .route("/api/v1/websites/{id}/erasures", post(erase::visitor))
         .route("/api/v1/websites/{id}/erasures/{erasure}", get(erase::state))
         .route("/api/v1/websites/{id}/keys", post(websites::add_key))
-        .route("/api/v1/admin/aggregate", post(admin::aggregate))
         .route("/api/v1/reports/summary", get(reports::summary))
         .route("/api/v1/reports/pages", get(reports::pages))
         .route_layer(from_fn_with_state(api.clone(), protect))
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/api/docs", get(openapi::page))
+        .route("/api/docs/page.js", get(openapi::script))
         .fallback(async |uri: Uri| unknown_route(&uri))
         // The key is in a header that caches do not know to be one.
         .layer(SetResponseHeaderLayer::overriding(

@@ -1,8 +1,10 @@
-//! The websites: listed and made, and the keys that are good for one of them only.
+//! The websites: listed, made, shown and changed, and the keys that are good for one of them only.
 
-use axum::extract::{Path, State};
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
-use directory::{Admin, Caller, NewUser, NewWebsite, Role};
+use directory::{Act, Action, Admin, Caller, NewUser, NewWebsite, Role, WebsiteChange};
 use http::StatusCode;
 use service::Problem;
 use service::dialect::success;
@@ -10,8 +12,12 @@ use service::extract::Json;
 use uuid::Uuid;
 
 use crate::surfaces::tinytrail::Api;
-use crate::surfaces::tinytrail::body::Fields;
+use crate::surfaces::tinytrail::body::{Fields, Id};
 use crate::surfaces::tinytrail::views::{KeyView, WebsiteView};
+
+/// What can be set about a website, in the order in which it is told.
+const SETTINGS_NAMES: [&str; 6] =
+    ["domain", "content_groups", "excluded_ips", "timezone", "respect_dnt", "retention_days"];
 
 /// Bytes of a website's settings: a hundred groups with their patterns and a thousand addresses fit.
 const SETTINGS: usize = 256 * 1024;
@@ -30,6 +36,7 @@ pub(super) async fn create(
     caller: Caller,
     Json(fields): Json<Fields, SETTINGS>,
 ) -> Result<Response, Problem> {
+    caller.may_change()?;
     let account_id = match fields.uuid("account_id")? {
         Some(account) => owned_by(account, &caller)?,
         None => caller.user.account_id,
@@ -43,8 +50,53 @@ pub(super) async fn create(
         retention_days: fields.whole("retention_days")?,
         timezone: fields.text("timezone")?,
     };
-    let website = api.directory.add_website(new).await?;
+    let directory = Arc::clone(&api.directory);
+    let given = fields.among(&SETTINGS_NAMES);
+    let work = async move {
+        let website = directory.add_website(new).await?;
+        let act = Act::on_website(&caller.user, Action::CreateWebsite, &website, &given);
+        Ok((website, act))
+    };
+    let website = api.directory.audited(work).await?;
     Ok(success(StatusCode::CREATED, WebsiteView::from(&*website)))
+}
+
+/// `GET /api/v1/websites/:id`
+pub(super) async fn get(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
+    let website = caller.website(&api.directory, id)?;
+    Ok(success(StatusCode::OK, WebsiteView::from(&*website)))
+}
+
+/// `PATCH /api/v1/websites/:id`: what is not named stays as it is.
+pub(super) async fn update(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id,
+    Json(fields): Json<Fields, SETTINGS>,
+) -> Result<Response, Problem> {
+    let website = caller.website(&api.directory, id)?;
+    caller.may_change()?;
+    let change = WebsiteChange {
+        domain: fields.text("domain")?,
+        content_groups: fields.pairs("content_groups", ["name", "pattern"])?,
+        excluded_ips: fields.texts("excluded_ips")?,
+        respect_dnt: fields.boolean("respect_dnt")?,
+        timezone: fields.text("timezone")?,
+        retention_days: fields.whole("retention_days")?.map(Some),
+    };
+    let given = fields.among(&SETTINGS_NAMES);
+    if given.is_empty() {
+        let names = SETTINGS_NAMES.join(", ");
+        return Err(Problem::body(format!("At least one field must be provided: {names}.")));
+    }
+    let directory = Arc::clone(&api.directory);
+    let work = async move {
+        let website = directory.update_website(website.id, change).await?;
+        let act = Act::on_website(&caller.user, Action::UpdateWebsite, &website, &given);
+        Ok((website, act))
+    };
+    let website = api.directory.audited(work).await?;
+    Ok(success(StatusCode::OK, WebsiteView::from(&*website)))
 }
 
 /// `POST /api/v1/websites/:id/keys`: makes a user of the website's account whose key is good for this website only, for a
@@ -52,10 +104,9 @@ pub(super) async fn create(
 pub(super) async fn add_key(
     State(api): State<Api>,
     Admin(caller): Admin,
-    Path(id): Path<String>,
+    Id(id): Id,
     Json(fields): Json<Fields, SETTINGS>,
 ) -> Result<Response, Problem> {
-    let id = Uuid::try_parse(&id).map_err(|_| Problem::field("id", "id must be a UUID."))?;
     let website = caller.website(&api.directory, id)?;
     let new = NewUser {
         account_id: website.account_id,
@@ -63,7 +114,13 @@ pub(super) async fn add_key(
         email: fields.text("email")?.unwrap_or_default(),
         role: Role::User,
     };
-    let (user, key) = api.directory.add_user(new).await?;
+    let directory = Arc::clone(&api.directory);
+    let work = async move {
+        let (user, key) = directory.add_user(new).await?;
+        let act = Act::on_user(&caller.user, Action::CreateUser, &user);
+        Ok(((user, key), act))
+    };
+    let (user, key) = api.directory.audited(work).await?;
     Ok(success(StatusCode::CREATED, KeyView::of(&user, &key)))
 }
 
