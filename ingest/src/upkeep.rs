@@ -55,7 +55,7 @@ async fn look(maintainer: &Maintainer) {
     match maintainer.finish(&mut Silent).await {
         Ok(built) if built.is_empty() => {}
         Ok(built) => {
-            tracing::info!(rollups = built.join(", "), "Rollups were built; reports are answered from them.")
+            tracing::info!(rollups = built.join(", "), "Rollups were built; reports are answered from them.");
         }
         Err(MigrateError::Rollup(RollupError::Loaders(EpochError::Behind(behind)))) => {
             tracing::info!(partitions = behind.len(), "A rollup waits for loaders to take up a change.");
