@@ -199,7 +199,7 @@ async fn an_aggregation_is_refused_to_others_and_for_what_is_no_day() {
         (&admin, json!({ "date": "yesterday" }), 400, "INVALID_PAYLOAD"),
         (&admin, json!({ "date": "2026-02-30" }), 400, "INVALID_PAYLOAD"),
         (&admin, json!({ "date": "2026-3-1" }), 400, "INVALID_PAYLOAD"),
-        (&admin, json!({ "date": 20260301 }), 400, "INVALID_PAYLOAD"),
+        (&admin, json!({ "date": 20_260_301 }), 400, "INVALID_PAYLOAD"),
         (&admin, json!(["2026-03-01"]), 400, "INVALID_PAYLOAD"),
     ] {
         let (got, refused) = ask(&house, Method::POST, AGGREGATE, key, Some(body.clone())).await;
