@@ -177,7 +177,8 @@ impl Maintainer {
                 return Ok(Findings { structure, ..Findings::default() });
             }
         }
-        self.locked(async { Ok(self.compared(range, progress).await) }).await?
+        // Its future is large.
+        self.locked(async { Ok(Box::pin(self.compared(range, progress)).await) }).await?
     }
 
     async fn compared(&self, range: Range, progress: &mut dyn Progress) -> Result<Findings, MigrateError> {

@@ -12,10 +12,10 @@ use crate::epochs;
 use crate::rows::Day;
 
 /// How long loaders are held at most while readers move to another table; a maintainer who dies holds up nobody longer.
-const HOLD: Duration = Duration::from_secs(20);
+const HOLD: Duration = Duration::from_secs(40);
 
 /// How long to wait for the loaders to stand still; then they go on, and readers are moved another time.
-const STANDSTILL: Duration = Duration::from_secs(12);
+const STANDSTILL: Duration = Duration::from_secs(30);
 
 /// How many differing keys are listed per rollup.
 pub const LISTED: usize = 1000;

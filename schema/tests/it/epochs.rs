@@ -94,16 +94,16 @@ async fn of_maintainers_at_once_each_gets_its_turn() {
     load(&client, "a", &[first_view(site)]).await;
     plant(&client, "site_totals_0", site, "visits", 3).await;
     let mut runs = tokio::task::JoinSet::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         let other = maintainer(&store, ROLLUPS);
-        runs.spawn(async move { other.rebuild(None, Range::default(), &mut Silent).await });
+        runs.spawn(async move { other.rebuild(Some("site_totals"), Range::default(), &mut Silent).await });
     }
     for outcome in runs.join_all().await {
         outcome.unwrap();
     }
     assert_eq!(number(&client, "SELECT toUInt64(sum(visits)) FROM site_totals").await, 1);
     let numbers = "SELECT uniqExact(epoch) FROM load_epochs";
-    assert_eq!(number(&client, numbers).await, 4, "nobody shared an epoch with another");
+    assert_eq!(number(&client, numbers).await, 3, "nobody shared an epoch with another");
 }
 
 /// A maintainer that was held to be dead, and was only slow, changes nothing any more.
