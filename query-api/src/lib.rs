@@ -13,7 +13,7 @@ use axum::Router;
 use directory::Directory;
 use schema::store::StoreUrl;
 use service::Clock;
-use service::config::Rate;
+use service::config::{self, ConfigError, Rate};
 
 /// What the way out is made of.
 pub struct QueryApi {
@@ -25,6 +25,13 @@ pub struct QueryApi {
     pub clock: Clock,
     /// Requests per API key.
     pub api_limit: Rate,
+    /// Which tables reports may be answered from.
+    pub rollups: report::Prefer,
+}
+
+/// `FOOTFALL_ROLLUPS`: whether reports may be answered from rollups. `off` is for comparing both ways.
+pub fn rollups() -> Result<report::Prefer, ConfigError> {
+    Ok(config::read("FOOTFALL_ROLLUPS")?.unwrap_or_default())
 }
 
 /// The published allowance: 60 requests in 60 seconds per API key.
@@ -42,8 +49,8 @@ pub fn store_check(store: &StoreUrl) -> service::health::Check {
 /// Every route of the way out. It answers `/health`, and every path that is no route in TinyTrail's words; a router
 /// that is merged with it has neither.
 pub fn router(deps: QueryApi) -> Router {
-    let QueryApi { store, directory, clock, api_limit } = deps;
-    let reports = report::Reports::new(&store, clock);
+    let QueryApi { store, directory, clock, api_limit, rollups } = deps;
+    let reports = report::Reports::new(&store, clock).prefer(rollups);
     service::health::router(store_check(&store))
         .merge(surfaces::tinytrail::router(directory, reports, api_limit))
 }

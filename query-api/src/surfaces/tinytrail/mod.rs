@@ -1,15 +1,18 @@
 //! The TinyTrail API: `/api/v1`, keys in `X-API-KEY`, `{"status":…,"data":…}`.
 //!
 //! * `routes`: all of them on one page,
-//! * `params` and `body`: what callers send, refused by name,
+//! * `params`, `questions`, `filters` and `body`: what callers send, refused by name,
 //! * `reports` and `websites`: the handlers,
-//! * `views` and `csv`: what is answered,
+//! * `views`, `report_views` and `csv`: what is answered,
 //!
 //! Absent on purpose: CORS. A key in a page would be everybody's.
 
 mod body;
 mod csv;
+mod filters;
 mod params;
+mod questions;
+mod report_views;
 mod reports;
 mod routes;
 mod views;

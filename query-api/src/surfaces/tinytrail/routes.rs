@@ -20,6 +20,13 @@ pub(super) fn router(api: Api) -> Router {
         .route("/api/v1/websites/{id}/keys", post(websites::add_key))
         .route("/api/v1/reports/summary", get(reports::summary))
         .route("/api/v1/reports/pages", get(reports::pages))
+        .route("/api/v1/reports/sources", get(reports::sources))
+        .route("/api/v1/reports/devices", get(reports::devices))
+        .route("/api/v1/reports/flow", get(reports::flow))
+        .route("/api/v1/reports/funnel", get(reports::funnel))
+        .route("/api/v1/reports/realtime", get(reports::realtime))
+        .route("/api/v1/reports/custom-events", get(reports::custom_events))
+        .route("/api/v1/reports/timeseries", get(reports::timeseries))
         .route_layer(from_fn_with_state(api.clone(), protect))
         .fallback(async |uri: Uri| unknown_route(&uri))
         // The key is in a header that caches do not know to be one.
