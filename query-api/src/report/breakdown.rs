@@ -90,11 +90,7 @@ impl Reports {
             "A breakdown was counted.");
         let counts = rows
             .into_iter()
-            .map(|row| Group {
-                key: row.key,
-                label: row.label,
-                counts: Counts::new(metrics, row.counts),
-            })
+            .map(|row| Group { key: row.key, label: row.label, counts: Counts::new(metrics, row.counts) })
             .collect();
         Ok(Answer { counts, source })
     }

@@ -112,7 +112,8 @@ impl Reports {
     /// The smallest table that answers exactly and is whole.
     async fn source(&self, question: &Question<'_>) -> Result<Source, ReportError> {
         for source in Source::ALL {
-            if question.is_answered_by(source, self.prefer) && self.are_whole(question.rollups(source)).await {
+            if question.is_answered_by(source, self.prefer) && self.are_whole(question.rollups(source)).await
+            {
                 return Ok(source);
             }
         }
@@ -156,8 +157,11 @@ impl Reports {
     /// The day of a website's first counted event in its own zone, a bot's or not; `None` when it has none.
     async fn first_day(&self, site: Uuid) -> Result<Option<NaiveDate>, ReportError> {
         let is_rolled_up = self.prefer == Prefer::Auto && self.ready.has("site_totals").await;
-        let text =
-            if is_rolled_up { include_str!("first_day.sql") } else { include_str!("first_day_of_events.sql") };
+        let text = if is_rolled_up {
+            include_str!("first_day.sql")
+        } else {
+            include_str!("first_day_of_events.sql")
+        };
         let query = sql::Sql::file(text).ask(&self.reader).param("site", site);
         let days: Option<u16> = sql::one(query).await?;
         Ok(days.map(|days| period::day_from_epoch(i64::from(days))))

@@ -176,8 +176,10 @@ impl Question<'_> {
             // Which session viewed a page that a filter names, it does not know; and summed over pages, sessions would
             // be counted once for each page.
             Source::Pages => {
-                let is_of_views =
-                    self.metrics.iter().all(|metric| matches!(metric, Metric::Pageviews | Metric::UniquePageviews));
+                let is_of_views = self
+                    .metrics
+                    .iter()
+                    .all(|metric| matches!(metric, Metric::Pageviews | Metric::UniquePageviews));
                 let adds_up = |metric: &Metric| {
                     !matches!(metric, Metric::Visits | Metric::Bounces | Metric::DurationMs)
                 };

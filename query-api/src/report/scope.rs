@@ -140,11 +140,9 @@ impl Scope {
 
     /// Which rows of `events` a question must read.
     pub(crate) fn reach(metrics: &[Metric]) -> &'static str {
-        let asked = |fact| metrics.iter().any(|metric| metric.fact() == fact);
-        match (asked(Fact::OfEvents), asked(Fact::OfSessions)) {
-            (true, true) => "day >= {before:Date} AND (of_event OR of_session)",
-            (false, true) => "day >= {before:Date} AND of_session",
-            (_, false) => "of_event",
-        }
+        let of_sessions = metrics.iter().any(|metric| metric.fact() == Fact::OfSessions);
+        // Not of_session alone: what a WHERE demands by itself the server takes for a constant in the SELECT, and then
+        // cannot find it there when the set of sessions is empty.
+        if of_sessions { "day >= {before:Date} AND (of_event OR of_session)" } else { "of_event" }
     }
 }

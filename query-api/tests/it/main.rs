@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod cancel;
 mod core;
 mod health;
 mod house;
+mod laws;
 mod pages;
 mod problems;
+mod reports;
 mod settings;
 mod summary;
 mod visit;
 mod websites;
+mod zones;

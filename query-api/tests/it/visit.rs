@@ -166,7 +166,8 @@ impl Visit {
         let bounce = i8::from(in_session && self.views == 1 && self.customs == 0);
         let is_first_view = is_view && !self.is_excluded && self.seen.insert(path.to_owned());
         let enters = is_view && self.entry.is_empty();
-        let prev_path = if is_view { std::mem::replace(&mut self.exit, path.to_owned()) } else { path.to_owned() };
+        let prev_path =
+            if is_view { std::mem::replace(&mut self.exit, path.to_owned()) } else { path.to_owned() };
         if enters {
             path.clone_into(&mut self.entry);
         }

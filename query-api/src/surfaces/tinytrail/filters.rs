@@ -87,7 +87,8 @@ fn condition(value: &Value, depth: usize, tests: &mut usize) -> Result<Condition
     let (Some((word, inner)), None) = (fields.next(), fields.next()) else { return Err(wrong()) };
     let mut all = |word: &str| {
         let parts = inner.as_array().filter(|parts| !parts.is_empty());
-        let parts = parts.ok_or_else(|| refused(format_args!("{word} must have a list that is not empty")))?;
+        let parts =
+            parts.ok_or_else(|| refused(format_args!("{word} must have a list that is not empty")))?;
         parts.iter().map(|part| condition(part, below, tests)).collect::<Result<Vec<_>, _>>()
     };
     match word.as_str() {
@@ -99,7 +100,8 @@ fn condition(value: &Value, depth: usize, tests: &mut usize) -> Result<Condition
 }
 
 fn test(object: &Map<String, Value>) -> Result<Condition, Problem> {
-    if let Some(other) = object.keys().find(|key| !["dimension", "operator", "value"].contains(&key.as_str())) {
+    if let Some(other) = object.keys().find(|key| !["dimension", "operator", "value"].contains(&key.as_str()))
+    {
         let name: String = other.chars().take(50).collect();
         return Err(refused(format_args!("a test has no \"{name}\"")));
     }
@@ -148,8 +150,7 @@ mod tests {
         let text = r#"{"and":[{"dimension":"browser","operator":"is","value":"a"},
             {"not":{"or":[{"dimension":"page","operator":"in","value":["/","/b"]}]}}]}"#;
         let pages = Condition::Test(Property::Page, Operator::In(vec!["/".into(), "/b".into()]));
-        let expected =
-            Condition::All(vec![is("a"), Condition::Not(Box::new(Condition::Any(vec![pages])))]);
+        let expected = Condition::All(vec![is("a"), Condition::Not(Box::new(Condition::Any(vec![pages])))]);
         assert_eq!(parse(text).unwrap(), expected);
     }
 

@@ -126,7 +126,10 @@ fn steps(given: &Given<'_>) -> Result<Option<Funnel>, Problem> {
 
 fn wrong_steps() -> Problem {
     let (fewest, most) = (funnel::FEWEST_STEPS, funnel::MOST_STEPS);
-    Problem::field(STEPS, format!("steps[] must be given {fewest} to {most} times: the steps in their order."))
+    Problem::field(
+        STEPS,
+        format!("steps[] must be given {fewest} to {most} times: the steps in their order."),
+    )
 }
 
 #[cfg(test)]

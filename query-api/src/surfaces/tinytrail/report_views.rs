@@ -137,14 +137,15 @@ impl FunnelView {
     /// The first step converts all of its sessions, each other one those of the step before it.
     pub(super) fn new(days: Days, funnel: &Funnel, sessions: &[i64]) -> Self {
         let before = [None].into_iter().chain(sessions.iter().copied().map(Some));
-        let steps = funnel.steps().iter().zip(sessions).zip(before).map(|((step, sessions), before)| StepView {
-            step: step.clone(),
-            sessions: *sessions,
-            conversion_rate: match before {
-                None => Decimal::whole(100),
-                Some(before) => Decimal::percentage(*sessions, before, 2),
-            },
-        });
+        let steps =
+            funnel.steps().iter().zip(sessions).zip(before).map(|((step, sessions), before)| StepView {
+                step: step.clone(),
+                sessions: *sessions,
+                conversion_rate: match before {
+                    None => Decimal::whole(100),
+                    Some(before) => Decimal::percentage(*sessions, before, 2),
+                },
+            });
         Self { period: days.into(), funnel: steps.collect() }
     }
 }
