@@ -110,12 +110,6 @@ impl TestHouse {
         Client::new().request(method, format!("{}{path}", self.url)).header("x-api-key", &self.key)
     }
 
-    /// Asks with the admin's key; the status and the body.
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = self.request(Method::GET, path).send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
-    }
-
     /// A new website with a domain of its own; `settings` are merged into the request.
     pub async fn website(&self, settings: Value) -> Site {
         let domain = format!("{}.example", Uuid::new_v4().simple());
