@@ -15,7 +15,7 @@ use axum::Router;
 use directory::Directory;
 use schema::store::StoreUrl;
 use service::Clock;
-use service::config::Rate;
+use service::config::{self, ConfigError, Rate};
 
 /// What the way out is made of.
 pub struct QueryApi {
@@ -27,6 +27,13 @@ pub struct QueryApi {
     pub clock: Clock,
     /// Requests per API key.
     pub api_limit: Rate,
+    /// Which tables reports may be answered from.
+    pub rollups: report::Prefer,
+}
+
+/// `FOOTFALL_ROLLUPS`: whether reports may be answered from rollups. `off` is for comparing both ways.
+pub fn rollups() -> Result<report::Prefer, ConfigError> {
+    Ok(config::read("FOOTFALL_ROLLUPS")?.unwrap_or_default())
 }
 
 /// The published allowance: 60 requests in 60 seconds per API key.
@@ -44,8 +51,8 @@ pub fn store_check(store: &StoreUrl) -> service::health::Check {
 /// Every route of the way out. It answers `/health`, and every path that is no route in TinyTrail's words; a router
 /// that is merged with it has neither.
 pub fn router(deps: QueryApi) -> Router {
-    let QueryApi { store, directory, clock, api_limit } = deps;
-    let reports = report::Reports::new(&store, clock.clone());
+    let QueryApi { store, directory, clock, api_limit, rollups } = deps;
+    let reports = report::Reports::new(&store, clock.clone()).prefer(rollups);
     let keeper = keeper::Keeper::new(&store, clock);
     service::health::router(store_check(&store))
         .merge(surfaces::tinytrail::router(directory, reports, keeper, api_limit))

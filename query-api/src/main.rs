@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use directory::Directory;
 use query_api::QueryApi;
+use query_api::report::Prefer;
 use schema::migrate::{self, State};
 use schema::store::StoreUrl;
 use service::config::{self, ConfigError, Rate};
@@ -31,6 +32,7 @@ Settings:
   FOOTFALL_LISTEN          the address to listen on; 0.0.0.0
   FOOTFALL_PORT            the port to listen on; 8000
   FOOTFALL_API_LIMIT       requests per API key, or off; 60/60s
+  FOOTFALL_ROLLUPS         off: reports are answered from the events alone; on
   FOOTFALL_OPERATOR        the address of /metrics, /health and /ready, such as 127.0.0.1:9100; without one there are none
   FOOTFALL_LOG             a level or a filter, with the word json for JSON lines; info";
 
@@ -42,6 +44,7 @@ struct Config {
     listen: IpAddr,
     port: u16,
     api_limit: Rate,
+    rollups: Prefer,
 }
 
 impl Config {
@@ -53,6 +56,7 @@ impl Config {
             listen: config::listen()?,
             port: config::port()?,
             api_limit: config::read("FOOTFALL_API_LIMIT")?.unwrap_or(query_api::API_LIMIT),
+            rollups: query_api::rollups()?,
         })
     }
 }
@@ -94,8 +98,13 @@ async fn run() -> anyhow::Result<()> {
     }
     operator.watch(vec![Need::new("store", query_api::store_check(&config.store))], vec![directory.probe()]);
     let fresh = tokio::spawn(directory.clone().keep_fresh(stop.clone()));
-    let router =
-        query_api::router(QueryApi { store: config.store, directory, clock, api_limit: config.api_limit });
+    let router = query_api::router(QueryApi {
+        store: config.store,
+        directory,
+        clock,
+        api_limit: config.api_limit,
+        rollups: config.rollups,
+    });
     let served = serve(router, config.listen, config.port, stop.clone()).await;
     // Also when the server failed by itself.
     stop.cancel();

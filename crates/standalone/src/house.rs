@@ -10,6 +10,7 @@ use ingest::config::{CollectConfig, StreamConfig};
 use ingest::load::{self, LoadConfig};
 use ingest::stream::Stream;
 use query_api::QueryApi;
+use query_api::report::Prefer;
 use schema::migrate;
 use schema::store::StoreUrl;
 use service::config::Rate;
@@ -31,6 +32,8 @@ pub struct HouseConfig {
     pub load: LoadConfig,
     /// `FOOTFALL_API_LIMIT`: requests per API key. Default `60/60s`, as published.
     pub api_limit: Rate,
+    /// `FOOTFALL_ROLLUPS`: whether reports may be answered from rollups. Default `on`.
+    pub rollups: Prefer,
     /// The time.
     pub clock: Clock,
 }
@@ -45,6 +48,7 @@ impl HouseConfig {
             collect: CollectConfig::from_env()?,
             load: LoadConfig::default(),
             api_limit: service::config::read("FOOTFALL_API_LIMIT")?.unwrap_or(Rate::per_seconds(60, 60)),
+            rollups: query_api::rollups()?,
             clock: Clock::system(),
         })
     }
@@ -90,6 +94,7 @@ impl House {
             directory: Arc::clone(&directory),
             clock: config.clock,
             api_limit: config.api_limit,
+            rollups: config.rollups,
         });
         let router = ingest::surfaces::router(collect).merge(reports);
         Ok(Self { router, directory, store: config.store, stream, loading })

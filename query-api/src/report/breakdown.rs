@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::report::dimension::Dimension;
 use crate::report::metric::{Counts, Metric};
-use crate::report::plan::Source;
+use crate::report::plan::{Division, Question, Source};
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
 use crate::report::{Answer, ReportError, Reports};
@@ -18,6 +18,8 @@ pub struct Breakdown {
     pub by: Dimension,
     /// What is counted; the first one orders.
     pub metrics: &'static [Metric],
+    /// Whether the group of what has no value, such as no referrer, is left out.
+    pub named_only: bool,
 }
 
 /// A page of a list.
@@ -55,28 +57,40 @@ impl Reports {
         question: Breakdown,
         page: Page,
     ) -> Result<Answer<Vec<Group>>, ReportError> {
-        let source = Source::PartOfEvents;
-        let columns = question.by.columns();
-        let text = Sql::file(include_str!("breakdown.sql"))
-            .fill("of_events", &[scope.event_filter()])
-            .fill("of_sessions", &[scope.session_filter()])
-            .fill("reach", &[Scope::reach(question.metrics)])
+        let Breakdown { by, metrics, named_only } = question;
+        let source = self.source(&Question { scope, metrics, division: Division::By(by) }).await?;
+        let text = match (source.rollup(), source) {
+            (Some(rollup), _) => Sql::file(include_str!("breakdown_rollup.sql"))
+                .fill("table", &[rollup])
+                .compose("of_events", &scope.event_filter()),
+            (None, Source::PageFacts) => {
+                let facts = Sql::file(include_str!("breakdown_pages.sql"))
+                    .fill("facts", &[include_str!("page_facts.sql")])
+                    .fill("reach", &[Scope::reach(metrics)])
+                    // Days are not told apart.
+                    .fill("event_bucket", &["0"])
+                    .fill("session_bucket", &["0"]);
+                scope.fill(facts, metrics)
+            }
+            (None, _) => scope
+                .fill(Sql::file(include_str!("breakdown.sql")), metrics)
+                .fill("reach", &[Scope::reach(metrics)]),
+        };
+        let columns = by.columns(source);
+        let text = text
             .fill("keys", &[columns.keys])
             .fill("label", &[columns.label])
             .fill("rows", &[columns.rows])
-            .list("metrics", question.metrics.iter().map(|metric| metric.over(source)));
+            .fill("named", &[if named_only { columns.named } else { "true" }])
+            .metrics(metrics, source)?;
         let query =
             scope.bind(text.ask(&self.reader)).param("limit", page.limit).param("offset", page.offset);
         let rows: Vec<GroupRow> = sql::all(query).await?;
-        tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), by = ?question.by, rows = rows.len(),
+        tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), ?by, rows = rows.len(),
             "A breakdown was counted.");
         let counts = rows
             .into_iter()
-            .map(|row| Group {
-                key: row.key,
-                label: row.label,
-                counts: Counts::new(question.metrics, row.counts),
-            })
+            .map(|row| Group { key: row.key, label: row.label, counts: Counts::new(metrics, row.counts) })
             .collect();
         Ok(Answer { counts, source })
     }

@@ -1,8 +1,8 @@
--- Counts by a dimension, the most frequent first. What makes a row an event or a part of a session of the scope is as
--- in totals.sql.
+-- Counts by a dimension, the most frequent first, from the events. What makes a row an event or a part of a session of
+-- the scope is as in totals.sql.
 WITH
-    day BETWEEN {start:Date} AND {end:Date} AND $of_events AS of_event,
-    session_id != 0 AND session_day BETWEEN {start:Date} AND {end:Date} AND $of_sessions AS of_session
+    $event_range AND $of_events AS of_event,
+    session_id != 0 AND $session_range AND $of_sessions AS of_session
 SELECT
     [$keys]::Array(String) AS key,
     toString($label) AS label,
@@ -11,6 +11,7 @@ FROM events
 WHERE website_id = {site:UUID}
   AND $reach
   AND $rows
+  AND $named
   AND NOT is_excluded
   AND ({include_bots:Bool} OR NOT is_bot)
 GROUP BY $keys

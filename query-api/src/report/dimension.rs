@@ -1,9 +1,12 @@
 //! What counts can be broken down by: one closed list, one line each.
 
+use crate::report::filter::Property;
+use crate::report::plan::Source;
+
 /// A property of events or of their sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
-    /// The page: the path of a view. Its label is the path's content group, empty when it has none.
+    /// The page: a path. Its label is the path's content group, empty when it has none.
     Page,
     /// How the session was found: a channel's name.
     Channel,
@@ -19,6 +22,10 @@ pub enum Dimension {
     Os,
     /// The bucket of the session's width of screen.
     Screen,
+    /// The session's country.
+    Country,
+    /// The name of a custom event.
+    CustomEvent,
 }
 
 /// How a dimension is written in SQL.
@@ -29,25 +36,62 @@ pub(crate) struct Columns {
     pub(crate) label: &'static str,
     /// Which rows can belong to a group at all.
     pub(crate) rows: &'static str,
+    /// Which groups have a name.
+    pub(crate) named: &'static str,
 }
 
 impl Dimension {
-    pub(crate) fn columns(self) -> Columns {
-        let plain = |keys| Columns { keys, label: "''", rows: "true" };
+    pub(crate) fn columns(self, source: Source) -> Columns {
+        let plain = |keys, named| Columns { keys, label: "''", rows: "true", named };
         match self {
-            // The groups may have been changed meanwhile: the newest view says what the path belongs to.
-            Self::Page => Columns {
-                keys: "path",
-                label: "argMax(content_group, time)",
-                rows: "event_type = 'page_view'",
+            // The groups may have been changed meanwhile: the newest day with a view says what the path belongs to.
+            Self::Page => match source {
+                Source::Pages | Source::PageFacts => Columns {
+                    keys: "path",
+                    label: "argMaxIf(content_group, (day, content_group), pageviews > 0)",
+                    rows: "true",
+                    named: "path != ''",
+                },
+                _ => Columns {
+                    keys: "path",
+                    label: "argMax(content_group, (day, content_group))",
+                    rows: "event_type = 'page_view'",
+                    named: "path != ''",
+                },
             },
-            Self::Channel => plain("channel"),
-            Self::Referrer => plain("referrer"),
-            Self::Campaign => plain("utm_source, utm_medium, utm_campaign"),
-            Self::DeviceType => plain("device_type"),
-            Self::Browser => plain("browser"),
-            Self::Os => plain("os"),
-            Self::Screen => plain("screen"),
+            Self::Channel => plain("channel", "channel != ''"),
+            Self::Referrer => plain("referrer", "referrer != ''"),
+            Self::Campaign => plain(
+                "utm_source, utm_medium, utm_campaign",
+                "(utm_source != '' OR utm_medium != '' OR utm_campaign != '')",
+            ),
+            Self::DeviceType => plain("device_type", "device_type != ''"),
+            Self::Browser => plain("browser", "browser != ''"),
+            Self::Os => plain("os", "os != ''"),
+            Self::Screen => plain("screen", "screen != ''"),
+            Self::Country => plain("country", "country != ''"),
+            Self::CustomEvent => Columns {
+                keys: "event_name",
+                label: "''",
+                rows: "event_type = 'custom'",
+                named: "event_name != ''",
+            },
+        }
+    }
+
+    /// The properties that it consists of.
+    pub(crate) const fn properties(self) -> &'static [Property] {
+        match self {
+            Self::Page => &[Property::Page],
+            Self::Channel => &[Property::Channel],
+            Self::Referrer => &[Property::Referrer],
+            Self::Campaign => &[Property::UtmSource, Property::UtmMedium, Property::UtmCampaign],
+            Self::DeviceType => &[Property::DeviceType],
+            Self::Browser => &[Property::Browser],
+            Self::Os => &[Property::Os],
+            Self::Screen => &[Property::Screen],
+            Self::Country => &[Property::Country],
+            Self::CustomEvent => &[Property::EventName],
         }
     }
 }

@@ -18,12 +18,16 @@ pub enum Metric {
     UniquePageviews,
     /// Distinct visitors with an event. Anonymous visitors are per day; a bot is a visitor of its own.
     UniqueVisitors,
-    /// Sessions.
+    /// Sessions. By page: those that viewed it.
     Visits,
-    /// Sessions of exactly one page view and no custom event.
+    /// Sessions of exactly one page view and no custom event. By page: of those that entered on it.
     Bounces,
-    /// The sum of the sessions' durations, in milliseconds.
+    /// The sum of the sessions' durations, in milliseconds. By page: of those that entered on it.
     DurationMs,
+    /// Sessions by the page that they entered on; those without a view have none.
+    Entries,
+    /// Sessions by the page that they left from; as many as there are entries.
+    Exits,
 }
 
 /// Whether a metric belongs to events or to sessions.
@@ -47,34 +51,78 @@ const VISITORS_ONE_BY_ONE: &str =
 /// Anonymous visitors add up; identified ones recur on many days, and have a rollup of their own.
 const VISITORS_OF_ROLLUP: &str = concat!("sum(visitors) + ", include_str!("identified.sql"));
 
+/// A session enters once, on its first view, whose own page is the first that it leaves from.
+const ENTRIES: &str = "toInt64(countIf(of_session AND event_type = 'page_view' AND prev_path = ''))";
+
 impl Metric {
-    /// The metric's expression over a table.
-    pub(crate) fn over(self, source: Source) -> &'static str {
-        use Source::{Events, PartOfEvents, SiteTotals};
-        match (self, source) {
-            (Self::Events, SiteTotals) => "sum(events)",
-            (Self::Events, _) => "toInt64(countIf(of_event))",
-            (Self::Pageviews, SiteTotals) => "sum(pageviews)",
-            (Self::Pageviews, _) => "toInt64(countIf(of_event AND event_type = 'page_view'))",
-            (Self::UniquePageviews, SiteTotals) => "sum(unique_pageviews)",
-            (Self::UniquePageviews, _) => "sumIf(unique_pageview, of_event)",
-            (Self::UniqueVisitors, SiteTotals) => VISITORS_OF_ROLLUP,
-            (Self::UniqueVisitors, Events) => VISITORS_BY_MARK,
-            (Self::UniqueVisitors, PartOfEvents) => VISITORS_ONE_BY_ONE,
-            (Self::Visits, SiteTotals) => "sum(visits)",
-            (Self::Visits, _) => "sumIf(visits, of_session)",
-            (Self::Bounces, SiteTotals) => "sum(bounces)",
-            (Self::Bounces, _) => "sumIf(bounces, of_session)",
-            (Self::DurationMs, SiteTotals) => "sum(duration_ms)",
-            (Self::DurationMs, _) => "sumIf(duration_ms, of_session)",
+    /// The metric's expression over a table; `None` where the table cannot tell.
+    pub(crate) fn over(self, source: Source) -> Option<&'static str> {
+        match source {
+            Source::SiteTotals => self.of_totals(),
+            Source::EventTypes => (self == Self::Events).then_some("sum(events)"),
+            Source::Devices | Source::Places | Source::Sources => self.of_sessions(),
+            Source::Pages | Source::PageFacts => self.of_pages(),
+            Source::Events => Some(self.of_events(VISITORS_BY_MARK)),
+            Source::PartOfEvents => Some(self.of_events(VISITORS_ONE_BY_ONE)),
         }
+    }
+
+    fn of_events(self, visitors: &'static str) -> &'static str {
+        match self {
+            Self::Events => "toInt64(countIf(of_event))",
+            Self::Pageviews => "toInt64(countIf(of_event AND event_type = 'page_view'))",
+            Self::UniquePageviews => "sumIf(unique_pageview, of_event)",
+            Self::UniqueVisitors => visitors,
+            Self::Visits => "sumIf(visits, of_session)",
+            Self::Bounces => "sumIf(bounces, of_session)",
+            Self::DurationMs => "sumIf(duration_ms, of_session)",
+            Self::Entries | Self::Exits => ENTRIES,
+        }
+    }
+
+    fn of_totals(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Events => "sum(events)",
+            Self::Pageviews => "sum(pageviews)",
+            Self::UniquePageviews => "sum(unique_pageviews)",
+            Self::UniqueVisitors => VISITORS_OF_ROLLUP,
+            Self::Visits => "sum(visits)",
+            Self::Bounces => "sum(bounces)",
+            Self::DurationMs => "sum(duration_ms)",
+            Self::Entries | Self::Exits => return None,
+        })
+    }
+
+    fn of_sessions(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Pageviews => "sum(pageviews)",
+            Self::Visits => "sum(visits)",
+            Self::Bounces => "sum(bounces)",
+            Self::DurationMs => "sum(duration_ms)",
+            Self::Events | Self::UniquePageviews | Self::UniqueVisitors | Self::Entries | Self::Exits => {
+                return None;
+            }
+        })
+    }
+
+    fn of_pages(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Pageviews => "sum(pageviews)",
+            Self::UniquePageviews => "sum(unique_pageviews)",
+            Self::Visits => "sum(visits)",
+            Self::Bounces => "sum(entry_bounces)",
+            Self::DurationMs => "sum(entry_duration_ms)",
+            Self::Entries => "sum(entries)",
+            Self::Exits => "sum(exits)",
+            Self::Events | Self::UniqueVisitors => return None,
+        })
     }
 
     /// What it is a fact of.
     pub fn fact(self) -> Fact {
         match self {
             Self::Events | Self::Pageviews | Self::UniquePageviews | Self::UniqueVisitors => Fact::OfEvents,
-            Self::Visits | Self::Bounces | Self::DurationMs => Fact::OfSessions,
+            Self::Visits | Self::Bounces | Self::DurationMs | Self::Entries | Self::Exits => Fact::OfSessions,
         }
     }
 }

@@ -1,22 +1,28 @@
 //! The report core: a scope and a question become static SQL, and its rows become counts.
 //!
 //! A report is a value: whose events, of which days, with which filters ([`Scope`]), and a question with a page of its
-//! own ([`mod@totals`], [`mod@breakdown`]). The core answers **counts**; rates, rounding, names and envelopes belong to
+//! own ([`mod@totals`], [`mod@series`], [`mod@breakdown`], [`mod@funnel`], [`mod@live`]). The core answers **counts**; rates, rounding, names and envelopes belong to
 //! the surfaces. Nothing in here knows HTTP or a published API, and no SQL is ever made of a caller's text.
 //!
 //! * [`period`]: days, and the words for ranges of them,
 //! * [`metric`] and [`dimension`]: what can be counted, and by what: two closed lists,
+//! * [`filter`]: trees of tests, raised to static SQL and values beside it,
 //! * [`scope`]: whose events, of which days, with which filters,
 //! * [`plan`]: the smallest table that answers exactly,
 //! * [`sql`]: static text with slots, server-side parameters, and the limits of every query.
 
 pub mod breakdown;
+mod calendar;
 pub mod dimension;
+pub mod filter;
+pub mod funnel;
+pub mod live;
 pub mod metric;
 pub mod period;
 pub mod plan;
 mod ready;
 pub mod scope;
+pub mod series;
 pub mod sql;
 pub mod totals;
 
@@ -29,14 +35,19 @@ use service::Clock;
 use thiserror::Error;
 use uuid::Uuid;
 
+use plan::Question;
 use ready::Ready;
 
 pub use breakdown::{Breakdown, Page};
 pub use dimension::Dimension;
+pub use filter::Filter;
+pub use funnel::Funnel;
+pub use live::Live;
 pub use metric::{Counts, Metric};
 pub use period::{Comparison, Days, Period};
 pub use plan::{Prefer, Source};
 pub use scope::Scope;
+pub use series::Series;
 
 /// An answer, and which table it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +70,9 @@ pub enum ReportError {
     /// The store refused the query, or its rows are not what the query asked for.
     #[error("the store refused the query")]
     Refused(#[source] clickhouse::error::Error),
+    /// No table answers these metrics together exactly: see [`Metric`] and [`plan`].
+    #[error("no table answers this question exactly")]
+    Unanswerable,
 }
 
 /// Everything that can be asked about websites.
@@ -95,40 +109,75 @@ impl Reports {
         self
     }
 
-    /// The smallest table that answers exactly, if it is whole; else the events.
-    async fn source(&self, smallest: Source) -> Source {
-        match smallest.rollup() {
-            Some(rollup) if !self.ready.has(rollup).await => smallest.of_events(),
-            _ => smallest,
+    /// The smallest table that answers exactly and is whole.
+    async fn source(&self, question: &Question<'_>) -> Result<Source, ReportError> {
+        for source in Source::ALL {
+            if question.is_answered_by(source, self.prefer) && self.are_whole(question.rollups(source)).await
+            {
+                return Ok(source);
+            }
         }
+        Err(ReportError::Unanswerable)
+    }
+
+    async fn are_whole(&self, rollups: impl Iterator<Item = &'static str>) -> bool {
+        for rollup in rollups {
+            if !self.ready.has(rollup).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// The calendar day that it is now in a website's zone.
     pub fn today(&self, zone: Tz) -> NaiveDate {
-        DateTime::from_timestamp_millis(self.clock.now())
-            .unwrap_or_default()
-            .with_timezone(&zone)
-            .date_naive()
+        day_in(zone, self.clock.now())
     }
 
-    /// The days of a period of a website: a relative one is counted from today in its zone, and `all` from the day of
-    /// its first event.
-    pub async fn days(&self, site: Uuid, zone: Tz, period: Period) -> Result<Days, ReportError> {
+    /// The days of a period of a website: a relative one is counted from today in a zone, and `all` from the day of its
+    /// first event. The zone is the website's own, or another that is asked for.
+    pub async fn days(
+        &self,
+        site: Uuid,
+        zone: Tz,
+        is_own: bool,
+        period: Period,
+    ) -> Result<Days, ReportError> {
         let today = self.today(zone);
-        match period.days(today) {
-            Some(days) => Ok(days),
-            None => Ok(Days::since(self.first_day(site).await?, today)),
+        if let Some(days) = period.days(today) {
+            return Ok(days);
         }
+        let first = match self.first_day(site).await? {
+            Some(day) if !is_own => self.first_moment(site, day).await?.map(|moment| day_in(zone, moment)),
+            first => first,
+        };
+        Ok(Days::since(first, today))
     }
 
-    /// The day of a website's first counted event, a bot's or not; `None` when it has none.
+    /// The day of a website's first counted event in its own zone, a bot's or not; `None` when it has none.
     async fn first_day(&self, site: Uuid) -> Result<Option<NaiveDate>, ReportError> {
-        let text = match self.source(Source::SiteTotals).await {
-            Source::SiteTotals => include_str!("first_day.sql"),
-            Source::Events | Source::PartOfEvents => include_str!("first_day_of_events.sql"),
+        let is_rolled_up = self.prefer == Prefer::Auto && self.ready.has("site_totals").await;
+        let text = if is_rolled_up {
+            include_str!("first_day.sql")
+        } else {
+            include_str!("first_day_of_events.sql")
         };
         let query = sql::Sql::file(text).ask(&self.reader).param("site", site);
         let days: Option<u16> = sql::one(query).await?;
         Ok(days.map(|days| period::day_from_epoch(i64::from(days))))
     }
+
+    /// When the first event of a website's first day happened, in milliseconds since 1970.
+    async fn first_moment(&self, site: Uuid, day: NaiveDate) -> Result<Option<i64>, ReportError> {
+        let query = sql::Sql::file(include_str!("first_moment.sql"))
+            .ask(&self.reader)
+            .param("site", site)
+            .param("day", day.to_string());
+        sql::one(query).await
+    }
+}
+
+/// The calendar day of a moment in a zone.
+fn day_in(zone: Tz, moment: i64) -> NaiveDate {
+    DateTime::from_timestamp_millis(moment).unwrap_or_default().with_timezone(&zone).date_naive()
 }

@@ -1,27 +1,48 @@
 //! Whose events, of which days, with which filters: what every question is asked about.
 //!
 //! A surface parses its parameters once and raises them to a scope; after that nobody can tell which API asked.
+//!
+//! **Another zone.** Events are stored with the day of the website's zone. Asked in another zone, a day is a span of
+//! time: an event belongs to the span that it happened in, a session to the one that it started in. Nothing else
+//! changes: an anonymous visitor is still one per day of the website, so somebody who is there before and after the
+//! website's midnight counts as two, also within one day of the other zone.
 
+use chrono_tz::Tz;
 use clickhouse::query::Query;
 use uuid::Uuid;
 
+use crate::report::calendar;
+use crate::report::filter::{Filter, Property};
 use crate::report::metric::{Fact, Metric};
 use crate::report::period::{Days, storable};
+use crate::report::sql::Sql;
+
+/// How many days the calendars of two zones can be apart.
+const APART: chrono::Days = chrono::Days::new(2);
 
 /// Whose events, of which days, with which filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// The website.
     pub site: Uuid,
-    /// The days, in the website's zone.
+    /// The days, in the website's zone or in `zone`.
     pub days: Days,
+    /// The zone of the days, where it is not the website's.
+    pub zone: Option<Tz>,
     /// Whether bots count.
     pub include_bots: bool,
     /// Only events of this content group, and only sessions that viewed a page of it.
     pub content_group: Option<String>,
+    /// Only events and sessions that pass.
+    pub filter: Option<Filter>,
 }
 
 impl Scope {
+    /// Everything but bots on some days of a website.
+    pub fn new(site: Uuid, days: Days) -> Self {
+        Self { site, days, zone: None, include_bots: false, content_group: None, filter: None }
+    }
+
     /// The same scope over other days.
     #[must_use]
     pub fn over(&self, days: Days) -> Self {
@@ -30,43 +51,98 @@ impl Scope {
 
     /// Gives the query the scope's values. Every text of the core that names a scope uses these names.
     pub(crate) fn bind(&self, query: Query) -> Query {
-        let start = storable(self.days.start());
-        let query = query
+        let (start, end) = (self.days.start(), self.days.end());
+        // In another zone the days only say which part of the table to read.
+        let apart = if self.zone.is_some() { APART } else { chrono::Days::new(0) };
+        let start = storable(start - apart);
+        let mut query = query
             .param("site", self.site)
             .param("start", start.to_string())
-            .param("end", storable(self.days.end()).to_string())
+            .param("end", storable(end + apart).to_string())
             .param("before", storable(start - chrono::Days::new(1)).to_string())
             .param("include_bots", self.include_bots);
-        match &self.content_group {
-            Some(group) => query.param("content_group", group),
+        if let Some(zone) = self.zone {
+            let (from, until) = calendar::span(self.days, zone);
+            query = query.param("from", from).param("until", until);
+        }
+        if let Some(group) = &self.content_group {
+            query = query.param("content_group", group);
+        }
+        match &self.filter {
+            Some(filter) => filter.bind(query),
             None => query,
         }
     }
 
-    /// Which further condition makes a row an event of the scope.
-    pub(crate) fn event_filter(&self) -> &'static str {
-        match self.content_group {
-            Some(_) => "content_group = {content_group:String}",
-            None => "true",
-        }
+    /// Whether anything but days and bots is left out.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.content_group.is_some() || self.filter.is_some()
     }
 
-    /// Which further condition makes a row a part of a session of the scope. A session of a content group is one that
-    /// viewed a page of it, on whatever day; all its rows count, whatever they are about.
-    pub(crate) fn session_filter(&self) -> &'static str {
-        match self.content_group {
-            Some(_) => include_str!("sessions_of_group.sql"),
-            None => "true",
+    /// The properties that the scope's filters test.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = Property> {
+        let group = self.content_group.is_some().then_some(Property::ContentGroup);
+        let tested = self.filter.iter().flat_map(|filter| filter.properties().iter().copied());
+        group.into_iter().chain(tested)
+    }
+
+    /// Which further condition makes a row an event of the scope.
+    pub(crate) fn event_filter(&self) -> Vec<&'static str> {
+        let mut text = Vec::new();
+        if self.content_group.is_some() {
+            text.push("content_group = {content_group:String}");
         }
+        if let Some(filter) = &self.filter {
+            if !text.is_empty() {
+                text.push(" AND ");
+            }
+            text.extend_from_slice(filter.text());
+        }
+        if text.is_empty() {
+            text.push("true");
+        }
+        text
+    }
+
+    /// Fills the slots of a text over `events` that say what makes a row an event of the scope (`$event_range`,
+    /// `$of_events`) or a part of a session of it (`$session_range`, `$of_sessions`). What no metric needs is not looked
+    /// for.
+    pub(crate) fn fill(&self, sql: Sql, metrics: &[Metric]) -> Sql {
+        let sql = if metrics.iter().any(|metric| metric.fact() == Fact::OfSessions) {
+            self.sessions(sql)
+        } else {
+            sql.fill("of_sessions", &["false"]).fill("session_range", &["false"])
+        };
+        let event_range = match self.zone {
+            None => "day BETWEEN {start:Date} AND {end:Date}",
+            Some(_) => include_str!("event_span.sql"),
+        };
+        sql.compose("of_events", &self.event_filter()).fill("event_range", &[event_range])
+    }
+
+    /// Fills the slots that say what makes a row a part of a session of the scope.
+    pub(crate) fn sessions(&self, sql: Sql) -> Sql {
+        let filter = self.event_filter();
+        let sql = if self.properties().any(Property::is_of_events) {
+            // The page of an event is not the page of the others: a session passes by its page views, on whatever day;
+            // all its rows count, whatever they are about.
+            sql.fill("of_sessions", &[include_str!("sessions_of_filter.sql")]).compose("passes", &filter)
+        } else {
+            // Every row of a session has the same facts on it.
+            sql.compose("of_sessions", &filter)
+        };
+        let session_range = match self.zone {
+            None => "session_day BETWEEN {start:Date} AND {end:Date}",
+            Some(_) => include_str!("session_span.sql"),
+        };
+        sql.fill("session_range", &[session_range])
     }
 
     /// Which rows of `events` a question must read.
     pub(crate) fn reach(metrics: &[Metric]) -> &'static str {
-        let asked = |fact| metrics.iter().any(|metric| metric.fact() == fact);
-        match (asked(Fact::OfEvents), asked(Fact::OfSessions)) {
-            (true, true) => "day >= {before:Date} AND (of_event OR of_session)",
-            (false, true) => "day >= {before:Date} AND of_session",
-            (_, false) => "of_event",
-        }
+        let of_sessions = metrics.iter().any(|metric| metric.fact() == Fact::OfSessions);
+        // Not of_session alone: what a WHERE demands by itself the server takes for a constant in the SELECT, and then
+        // cannot find it there when the set of sessions is empty.
+        if of_sessions { "day >= {before:Date} AND (of_event OR of_session)" } else { "of_event" }
     }
 }

@@ -10,6 +10,8 @@ use clickhouse::{RowOwned, RowRead};
 use schema::store::StoreUrl;
 
 use crate::report::ReportError;
+use crate::report::metric::Metric;
+use crate::report::plan::Source;
 
 /// A query's text. `$name` is a slot.
 pub(crate) struct Sql(String);
@@ -26,10 +28,26 @@ impl Sql {
     }
 
     /// Puts a list of static texts into every slot of that name, separated by commas.
-    pub(crate) fn list(mut self, slot: &'static str, parts: impl Iterator<Item = &'static str>) -> Self {
+    pub(crate) fn list(self, slot: &'static str, parts: impl Iterator<Item = &'static str>) -> Self {
+        self.put(slot, &parts.collect::<Vec<_>>().join(",\n        "))
+    }
+
+    /// Puts static texts into every slot of that name, one directly after the other.
+    pub(crate) fn compose(self, slot: &'static str, parts: &[&'static str]) -> Self {
+        self.put(slot, &parts.concat())
+    }
+
+    /// Puts the expressions of metrics over a table into the slot `$metrics`.
+    pub(crate) fn metrics(self, metrics: &[Metric], source: Source) -> Result<Self, ReportError> {
+        let counts = metrics.iter().map(|metric| metric.over(source)).collect::<Option<Vec<_>>>();
+        Ok(self.list("metrics", counts.ok_or(ReportError::Unanswerable)?.into_iter()))
+    }
+
+    /// Only for what was static before: nothing else in here makes a text.
+    fn put(mut self, slot: &'static str, text: &str) -> Self {
         let name = ["$", slot].concat();
         debug_assert!(self.0.contains(&name), "the query has no slot {name}");
-        self.0 = self.0.replace(&name, &parts.collect::<Vec<_>>().join(",\n        "));
+        self.0 = self.0.replace(&name, text);
         self
     }
 

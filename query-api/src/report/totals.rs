@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use crate::report::metric::{Counts, Metric};
-use crate::report::plan::{self, Source};
+use crate::report::plan::{Division, Question};
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
 use crate::report::{Answer, ReportError, Reports};
@@ -21,15 +21,16 @@ impl Reports {
         scope: &Scope,
         metrics: &'static [Metric],
     ) -> Result<Answer<Counts>, ReportError> {
-        let source = self.source(plan::totals(scope, self.prefer)).await;
-        let text = match source {
-            Source::SiteTotals => Sql::file(include_str!("totals_rollup.sql")),
-            Source::Events | Source::PartOfEvents => Sql::file(include_str!("totals.sql"))
-                .fill("of_events", &[scope.event_filter()])
-                .fill("of_sessions", &[scope.session_filter()])
+        let source = self.source(&Question { scope, metrics, division: Division::Whole }).await?;
+        let text = match source.rollup() {
+            Some(rollup) => Sql::file(include_str!("totals_rollup.sql"))
+                .fill("table", &[rollup])
+                .compose("of_events", &scope.event_filter()),
+            None => scope
+                .fill(Sql::file(include_str!("totals.sql")), metrics)
                 .fill("reach", &[Scope::reach(metrics)]),
         };
-        let text = text.list("metrics", metrics.iter().map(|metric| metric.over(source)));
+        let text = text.metrics(metrics, source)?;
         let row: TotalsRow = sql::one(scope.bind(text.ask(&self.reader))).await?;
         tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), "Totals were counted.");
         Ok(Answer { counts: Counts::new(metrics, row.counts), source })

@@ -4,8 +4,8 @@
 -- over midnight, so its rows are looked for on all later days too; and an event that came in late may lie before its
 -- session's start, by less than the gap that splits sessions, hence the one day `before`.
 WITH
-    day BETWEEN {start:Date} AND {end:Date} AND $of_events AS of_event,
-    session_id != 0 AND session_day BETWEEN {start:Date} AND {end:Date} AND $of_sessions AS of_session
+    $event_range AND $of_events AS of_event,
+    session_id != 0 AND $session_range AND $of_sessions AS of_session
 SELECT [$metrics]::Array(Int64) AS counts
 FROM events
 WHERE website_id = {site:UUID}

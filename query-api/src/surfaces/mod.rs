@@ -23,5 +23,6 @@ fn problem(error: ReportError) -> Problem {
             Problem::Unavailable { retry_after: RETRY_AFTER, cause: Some(Box::new(cause)) }
         }
         ReportError::Refused(cause) => Problem::internal(cause),
+        ReportError::Unanswerable => Problem::internal(error),
     }
 }

@@ -171,13 +171,16 @@ async fn a_breakdown_sums_to_the_total() {
                 Dimension::Os,
                 Dimension::Screen,
             ] {
-                let question = Breakdown { by, metrics: &[Metric::Visits] };
+                let question = Breakdown { by, metrics: &[Metric::Visits], named_only: false };
                 let groups = reports.breakdown(&scope, question, EVERYTHING).await.unwrap().counts;
                 let sum: i64 = groups.iter().map(|group| group.counts.of(Metric::Visits)).sum();
                 assert_eq!(sum, total.of(Metric::Visits), "{by:?} {scope:?}");
             }
-            let question =
-                Breakdown { by: Dimension::Page, metrics: &[Metric::Pageviews, Metric::UniquePageviews] };
+            let question = Breakdown {
+                by: Dimension::Page,
+                metrics: &[Metric::Pageviews, Metric::UniquePageviews],
+                named_only: false,
+            };
             let groups = reports.breakdown(&scope, question, EVERYTHING).await.unwrap().counts;
             for metric in [Metric::Pageviews, Metric::UniquePageviews] {
                 let sum: i64 = groups.iter().map(|group| group.counts.of(metric)).sum();
@@ -192,7 +195,11 @@ async fn groups_have_names_and_an_order() {
     let house = house().await;
     let site = house.site().await;
     traffic(&site).await;
-    let question = Breakdown { by: Dimension::Channel, metrics: &[Metric::Visits, Metric::UniqueVisitors] };
+    let question = Breakdown {
+        by: Dimension::Channel,
+        metrics: &[Metric::Visits, Metric::UniqueVisitors],
+        named_only: false,
+    };
     let scope = site.scope("2026-02-25", "2026-02-25");
     let groups = house.reports().breakdown(&scope, question, EVERYTHING).await.unwrap().counts;
     let groups: Vec<_> = groups

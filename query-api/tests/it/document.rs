@@ -137,6 +137,7 @@ pub(crate) async fn routes(house: &House, key: &str) -> BTreeSet<(String, String
         store: house.store.clone(),
         directory: house.directory.clone(),
         clock: house.clock.clone(),
+        rollups: query_api::report::Prefer::Auto,
         api_limit: Rate::Off,
     });
     let shown = format!("{router:?}");

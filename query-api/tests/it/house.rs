@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clickhouse::Client;
 use directory::{ApiKey, Directory, NewUser, NewWebsite, Role};
 use query_api::QueryApi;
-use query_api::report::{Days, Reports, Scope};
+use query_api::report::{Days, Prefer, Reports, Scope};
 use reqwest::{Method, Response};
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
@@ -69,6 +69,12 @@ pub(crate) async fn house_with(store: StoreUrl, api_limit: Rate) -> House {
     serve(store, directory, clock, api_limit).await
 }
 
+/// The same house, answering from the events alone.
+pub(crate) async fn without_rollups(house: &House) -> House {
+    let directory = Arc::clone(&house.directory);
+    serve_from(house.store.clone(), directory, house.clock.clone(), Rate::Off, Prefer::EventsOnly).await
+}
+
 /// A house over a directory, which may be read from another store than the reports.
 pub(crate) async fn serve(
     store: StoreUrl,
@@ -76,11 +82,22 @@ pub(crate) async fn serve(
     clock: Clock,
     api_limit: Rate,
 ) -> House {
+    serve_from(store, directory, clock, api_limit, Prefer::Auto).await
+}
+
+async fn serve_from(
+    store: StoreUrl,
+    directory: Arc<Directory>,
+    clock: Clock,
+    api_limit: Rate,
+    rollups: Prefer,
+) -> House {
     let router = query_api::router(QueryApi {
         store: store.clone(),
         directory: Arc::clone(&directory),
         clock: clock.clone(),
         api_limit,
+        rollups,
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -173,6 +190,11 @@ impl Site<'_> {
         body["data"].take()
     }
 
+    /// The same website, looked at from another house over the same store.
+    pub(crate) fn seen_from<'o>(&self, house: &'o House) -> Site<'o> {
+        Site { house, id: self.id, key: self.key.clone() }
+    }
+
     /// A report's table.
     pub(crate) async fn csv(&self, report: &str) -> String {
         let response = self.get(report).await;
@@ -204,7 +226,7 @@ impl Site<'_> {
     /// Everything in a range of days.
     pub(crate) fn scope(&self, start: &str, end: &str) -> Scope {
         let days = Days::between(day(start), day(end)).unwrap();
-        Scope { site: self.id, days, include_bots: false, content_group: None }
+        Scope::new(self.id, days)
     }
 }
 

@@ -4,17 +4,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod administration;
+mod cancel;
 mod core;
 mod document;
 mod erase;
 mod health;
 mod hostile;
 mod house;
+mod laws;
 mod matrix;
 mod openapi;
 mod pages;
 mod problems;
+mod reports;
 mod settings;
 mod summary;
 mod visit;
 mod websites;
+mod zones;

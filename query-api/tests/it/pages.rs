@@ -11,9 +11,10 @@ async fn the_published_example() {
     house
         .client()
         .query_raw(
-            "INSERT INTO events (website_id, day, time, event_type, path, content_group, unique_pageview)
+            "INSERT INTO events (website_id, day, time, event_type, path, content_group, unique_pageview,
+                                 session_id, session_day, session_start)
              SELECT {site:UUID}, '2026-02-24', '2026-02-24 10:00:00.000', 'page_view', '/blog/getting-started',
-                    'Blog', number < 3210
+                    'Blog', number < 3210, 1 + number % 3210, '2026-02-24', '2026-02-24 10:00:00.000'
              FROM numbers(5420)",
         )
         .param("site", site.id)
@@ -162,7 +163,7 @@ async fn a_table_for_spreadsheets() {
     assert_eq!(response.headers()["content-type"], "text/csv; charset=utf-8");
     let disposition = "attachment; filename=\"pages-2026-02-24-2026-03-02.csv\"";
     assert_eq!(response.headers()["content-disposition"], disposition);
-    assert_eq!(response.headers()["x-footfall-source"], "events");
+    assert_eq!(response.headers()["x-footfall-source"], "rollup:pages");
     assert_eq!(
         response.text().await.unwrap(),
         "path,contentGroup,pageviews,uniquePageviews\n/blog,Blog,2,1\n\"/a,b\",,1,1\n\"'=HYPERLINK(\"\"http://evil.example\"\")\",,1,1\n"

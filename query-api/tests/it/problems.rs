@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::house::{House, house, house_with, serve, store};
 
-const ROUTES: [(Method, &str); 9] = [
+const ROUTES: [(Method, &str); 16] = [
     (Method::DELETE, "/api/v1/accounts/00000000-0000-4000-8000-000000000009"),
     (Method::DELETE, "/api/v1/websites/00000000-0000-4000-8000-000000000009"),
     (Method::POST, "/api/v1/websites/00000000-0000-4000-8000-000000000009/erasures"),
@@ -19,9 +19,18 @@ const ROUTES: [(Method, &str); 9] = [
     (Method::POST, "/api/v1/websites"),
     (Method::GET, "/api/v1/reports/summary"),
     (Method::GET, "/api/v1/reports/pages"),
+    (Method::GET, "/api/v1/reports/sources"),
+    (Method::GET, "/api/v1/reports/devices"),
+    (Method::GET, "/api/v1/reports/flow"),
+    (Method::GET, "/api/v1/reports/funnel"),
+    (Method::GET, "/api/v1/reports/realtime"),
+    (Method::GET, "/api/v1/reports/custom-events"),
+    (Method::GET, "/api/v1/reports/timeseries"),
 ];
 
-const REPORTS: [&str; 2] = ["summary", "pages"];
+/// The reports that need nothing but a website.
+const REPORTS: [&str; 8] =
+    ["summary", "pages", "sources", "devices", "flow", "realtime", "custom-events", "timeseries"];
 
 /// Checks the published shape of a problem, and gives its message.
 async fn problem(response: Response, status: u16, code: &str) -> String {
@@ -171,4 +180,29 @@ async fn a_store_without_tables_is_our_fault_and_nothing_leaks() {
     let response = broken.ask(Method::GET, &path, Some(&site.key), None).await;
     let message = problem(response, 500, "INTERNAL_ERROR").await;
     assert_eq!(message, "Something went wrong on our side.");
+}
+
+#[tokio::test]
+async fn what_a_report_is_asked_with_is_refused_by_name() {
+    let house = house().await;
+    let site = house.site().await;
+    for (report, name) in [
+        ("timeseries?metric=clicks", "metric"),
+        ("timeseries?metric=pageviews&metric=visits", "metric"),
+        ("timeseries?path=", "path"),
+        ("funnel", "steps[]"),
+        ("funnel?steps[]=/", "steps[]"),
+        ("funnel?steps=/&steps=/a", "steps[]"),
+        ("funnel?steps[]=/&steps[]=", "steps[]"),
+        ("sources?group_by=country", "group_by"),
+        ("custom-events?event_name=", "event_name"),
+        ("flow?per_page=501", "per_page"),
+        ("sources?page=0", "page"),
+        ("devices?timezone=Mars/Olympus", "timezone"),
+        ("devices?filters={", "filters"),
+        ("devices?filters={\"dimension\":\"person\",\"operator\":\"is\",\"value\":\"1\"}", "filters"),
+    ] {
+        let message = problem(site.get(report).await, 400, "INVALID_PAYLOAD").await;
+        assert!(message.contains(name), "{report}: {message}");
+    }
 }

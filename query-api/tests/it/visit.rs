@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::NaiveDateTime;
 use schema::rows::EventRow;
@@ -16,6 +17,14 @@ pub(crate) struct Visit {
     is_excluded: bool,
     channel: String,
     browser: String,
+    referrer: String,
+    campaign: [String; 3],
+    device_type: String,
+    os: String,
+    screen: String,
+    country: String,
+    entry: String,
+    exit: String,
     now: i64,
     views: usize,
     customs: usize,
@@ -23,6 +32,9 @@ pub(crate) struct Visit {
     seen: HashSet<String>,
     rows: Vec<EventRow>,
 }
+
+/// The stream's order is the order in which the events are told.
+static OFFSETS: AtomicU64 = AtomicU64::new(0);
 
 fn number_of(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -45,6 +57,14 @@ impl Visit {
             is_excluded: false,
             channel: "Direct".into(),
             browser: "Firefox".into(),
+            referrer: String::new(),
+            campaign: Default::default(),
+            device_type: "desktop".into(),
+            os: "Linux".into(),
+            screen: "unknown".into(),
+            country: String::new(),
+            entry: String::new(),
+            exit: String::new(),
             now: 0,
             views: 0,
             customs: 0,
@@ -79,6 +99,32 @@ impl Visit {
         self
     }
 
+    /// The referring domain.
+    pub(crate) fn via(mut self, referrer: &str) -> Self {
+        referrer.clone_into(&mut self.referrer);
+        self
+    }
+
+    /// The campaign: source, medium and name.
+    pub(crate) fn campaign(mut self, campaign: [&str; 3]) -> Self {
+        self.campaign = campaign.map(str::to_owned);
+        self
+    }
+
+    /// The device: type, system and bucket of the screen.
+    pub(crate) fn on(mut self, [device_type, os, screen]: [&str; 3]) -> Self {
+        device_type.clone_into(&mut self.device_type);
+        os.clone_into(&mut self.os);
+        screen.clone_into(&mut self.screen);
+        self
+    }
+
+    /// The country.
+    pub(crate) fn in_country(mut self, country: &str) -> Self {
+        country.clone_into(&mut self.country);
+        self
+    }
+
     /// The next event happens at this instant of UTC.
     pub(crate) fn at(mut self, instant: &str) -> Self {
         self.now = instant.parse::<NaiveDateTime>().unwrap().and_utc().timestamp_millis();
@@ -96,6 +142,15 @@ impl Visit {
         self.does("page_view", path)
     }
 
+    /// A custom event of a name.
+    pub(crate) fn fires(mut self, name: &str, path: &str) -> Self {
+        self = self.does("custom", path);
+        if let Some(row) = self.rows.last_mut() {
+            name.clone_into(&mut row.event_name);
+        }
+        self
+    }
+
     /// An event on a page.
     pub(crate) fn does(mut self, event_type: &str, path: &str) -> Self {
         let previous = self.rows.last().filter(|row| row.session_id != 0);
@@ -110,6 +165,12 @@ impl Visit {
         self.customs += usize::from(event_type == "custom");
         let bounce = i8::from(in_session && self.views == 1 && self.customs == 0);
         let is_first_view = is_view && !self.is_excluded && self.seen.insert(path.to_owned());
+        let enters = is_view && self.entry.is_empty();
+        let prev_path =
+            if is_view { std::mem::replace(&mut self.exit, path.to_owned()) } else { path.to_owned() };
+        if enters {
+            path.clone_into(&mut self.entry);
+        }
         let visitor_day = if self.is_identified { 0 } else { day_of(self.now) };
         self.rows.push(EventRow {
             website_id: self.site,
@@ -129,6 +190,18 @@ impl Visit {
             visits: i8::from(starts),
             bounces: bounce - self.bounce,
             duration_ms: self.now - last,
+            entry_path: self.entry.clone(),
+            prev_path,
+            entry_lead_ms: if enters { last - session_start } else { 0 },
+            referrer: self.referrer.clone(),
+            utm_source: self.campaign[0].clone(),
+            utm_medium: self.campaign[1].clone(),
+            utm_campaign: self.campaign[2].clone(),
+            device_type: self.device_type.clone(),
+            os: self.os.clone(),
+            screen: self.screen.clone(),
+            country: self.country.clone(),
+            kafka_offset: OFFSETS.fetch_add(1, Ordering::Relaxed),
             unique_pageview: i8::from(is_first_view),
             channel: self.channel.clone(),
             browser: self.browser.clone(),

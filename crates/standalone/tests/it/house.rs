@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use ingest::config::{CollectConfig, StreamConfig};
 use ingest::load::LoadConfig;
+use query_api::QueryApi;
+use query_api::report::Prefer;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use schema::store::StoreUrl;
 use serde_json::{Value, json};
 use service::config::Rate;
 use service::{Clock, MasterKey, Stop};
 use standalone::house::{House, HouseConfig};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 /// A user agent that is nobody's bot.
@@ -21,6 +24,8 @@ pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100
 pub struct TestHouse {
     /// Where it answers.
     pub url: String,
+    /// Where the reports are answered from the events alone, if anywhere.
+    pub events_url: Option<String>,
     /// The admin's key.
     pub key: String,
     /// Its store, for looking behind the reports.
@@ -73,27 +78,36 @@ async fn open(partitions: u32, brokers: Option<String>, tell: &std::sync::mpsc::
         },
         load: LoadConfig { linger: Duration::from_millis(50), ..LoadConfig::default() },
         api_limit: Rate::Off,
+        rollups: Prefer::Auto,
         clock: Clock::system(),
     };
     let stop = Stop::new();
     let house = House::open(config, stop.clone()).await.unwrap();
     let key = house.directory.bootstrap_admin(None).await.unwrap().unwrap().to_string();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tell.send(TestHouse { url, key, store, store_url }).unwrap();
+    let from_events = query_api::router(QueryApi {
+        store: store.clone(),
+        directory: house.directory.clone(),
+        clock: Clock::system(),
+        api_limit: Rate::Off,
+        rollups: Prefer::EventsOnly,
+    });
+    let (listener, url) = listen().await;
+    let (events_listener, events_url) = listen().await;
+    tokio::spawn(service::serve::serve(from_events, events_listener, stop.clone()));
+    tell.send(TestHouse { url, events_url: Some(events_url), key, store, store_url }).unwrap();
     service::serve::serve(house.router.clone(), listener, stop).await.unwrap();
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
 }
 
 impl TestHouse {
     /// A request with the admin's key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         Client::new().request(method, format!("{}{path}", self.url)).header("x-api-key", &self.key)
-    }
-
-    /// Asks with the admin's key; the status and the body.
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = self.request(Method::GET, path).send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
     }
 
     /// A new website with a domain of its own; `settings` are merged into the request.
@@ -114,11 +128,16 @@ impl TestHouse {
 
     /// A report's `data`; `query` is its path and query after `/reports/`, without the website.
     pub async fn report(&self, site: &Site, query: &str) -> Value {
-        let join = if query.contains('?') { '&' } else { '?' };
-        let path = format!("/api/v1/reports/{query}{join}website_id={}", site.id);
-        let (status, body) = self.get(&path).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {body}");
-        body["data"].clone()
+        report_at(&self.url, &self.key, site, query).await.0
+    }
+
+    /// The same, and from the events alone where that is possible, each with the source that it says it came from.
+    pub async fn report_both_ways(&self, site: &Site, query: &str) -> Vec<(Value, String)> {
+        let mut answers = Vec::new();
+        for base in [Some(&self.url), self.events_url.as_ref()].into_iter().flatten() {
+            answers.push(report_at(base, &self.key, site, query).await);
+        }
+        answers
     }
 
     /// Waits until everything in the stream is in the store.
@@ -132,6 +151,18 @@ impl TestHouse {
             }
         }
     }
+}
+
+async fn report_at(base: &str, key: &str, site: &Site, query: &str) -> (Value, String) {
+    let join = if query.contains('?') { '&' } else { '?' };
+    let path = format!("{base}/api/v1/reports/{query}{join}website_id={}", site.id);
+    let response = Client::new().get(&path).header("x-api-key", key).send().await.unwrap();
+    let status = response.status();
+    let source =
+        response.headers().get("x-footfall-source").map(|source| source.to_str().unwrap().to_owned());
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    (body["data"].clone(), source.unwrap())
 }
 
 /// A test's own website.

@@ -38,11 +38,11 @@ fn neutral(text: String) -> String {
 }
 
 /// The table as a download, named after the report and its days.
-pub(super) fn download<const N: usize>(
+pub(super) fn download<R: IntoIterator<Item = Cell>>(
     report: &str,
     days: Days,
-    columns: [&str; N],
-    rows: impl Iterator<Item = [Cell; N]>,
+    columns: &[&str],
+    rows: Vec<R>,
 ) -> Result<Response, Problem> {
     let table = write(columns, rows).map_err(Problem::internal)?;
     let name = format!("attachment; filename=\"{report}-{}-{}.csv\"", days.start(), days.end());
@@ -53,14 +53,14 @@ pub(super) fn download<const N: usize>(
         .into_response())
 }
 
-fn write<const N: usize>(
-    columns: [&str; N],
-    rows: impl Iterator<Item = [Cell; N]>,
+fn write<R: IntoIterator<Item = Cell>>(
+    columns: &[&str],
+    rows: impl IntoIterator<Item = R>,
 ) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns)?;
     for row in rows {
-        writer.write_record(row.map(Cell::into_text))?;
+        writer.write_record(row.into_iter().map(Cell::into_text))?;
     }
     writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
 }
@@ -73,7 +73,7 @@ mod tests {
     fn texts_are_quoted_and_formulas_are_not_run() {
         let rows = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "/a,b", "/say \"x\"", "/plain"]
             .map(|text| [Cell::Text(text.to_owned()), Cell::number(&-4)]);
-        let table = String::from_utf8(write(["path", "count"], rows.into_iter()).unwrap()).unwrap();
+        let table = String::from_utf8(write(&["path", "count"], rows).unwrap()).unwrap();
         assert_eq!(
             table,
             "path,count\n'=1+1,-4\n'+1,-4\n'-1,-4\n'@x,-4\n'\t=1,-4\n\"'\r=1\",-4\n\"/a,b\",-4\n\"/say \"\"x\"\"\",-4\n/plain,-4\n"
@@ -83,6 +83,6 @@ mod tests {
     #[test]
     fn a_missing_number_is_an_empty_cell() {
         let row = [Cell::optional(Some(2)), Cell::optional(None::<i64>)];
-        assert_eq!(write(["a", "b"], [row].into_iter()).unwrap(), b"a,b\n2,\n");
+        assert_eq!(write(&["a", "b"], [row]).unwrap(), b"a,b\n2,\n");
     }
 }

@@ -1,9 +1,9 @@
 //! The TinyTrail API: `/api/v1`, keys in `X-API-KEY`, `{"status":…,"data":…}`.
 //!
 //! * `routes`: all of them on one page,
-//! * `params` and `body`: what callers send, refused by name,
+//! * `params`, `questions`, `filters` and `body`: what callers send, refused by name,
 //! * `reports`, `websites`, `accounts`, `users`, `erase` and `admin`: the handlers,
-//! * `views` and `csv`: what is answered,
+//! * `views`, `report_views` and `csv`: what is answered,
 //! * `openapi`: all of it, told to machines and to readers.
 //!
 //! Absent on purpose: CORS. A key in a page would be everybody's.
@@ -13,8 +13,11 @@ mod admin;
 mod body;
 mod csv;
 mod erase;
+mod filters;
 mod openapi;
 mod params;
+mod questions;
+mod report_views;
 mod reports;
 mod routes;
 mod users;

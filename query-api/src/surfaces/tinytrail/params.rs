@@ -6,12 +6,16 @@
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 use directory::bounds::GROUP_NAME;
 use service::Problem;
 use uuid::Uuid;
 
+use crate::report::filter::Condition;
 use crate::report::period::{DaysError, EARLIEST, LATEST, LONGEST};
 use crate::report::{Comparison, Days, Page, Period};
+use crate::surfaces::tinytrail::filters;
+use crate::surfaces::tinytrail::questions::Questions;
 
 /// Rows of a page, unless `per_page` says otherwise.
 const PER_PAGE: u64 = 50;
@@ -80,6 +84,11 @@ pub(super) struct ReportParams {
     pub(super) content_group: Option<String>,
     pub(super) paging: Paging,
     pub(super) format: Format,
+    /// The zone of the days, where the caller wants another than the website's.
+    pub(super) timezone: Option<Tz>,
+    pub(super) filters: Option<Condition>,
+    /// What single reports are asked with.
+    pub(super) questions: Questions,
 }
 
 impl ReportParams {
@@ -97,6 +106,9 @@ impl ReportParams {
                 per_page: given.number("per_page", MAX_PER_PAGE)?.unwrap_or(PER_PAGE),
             },
             format: given.word("format", &FORMATS)?.unwrap_or(Format::Json),
+            timezone: timezone(&given)?,
+            filters: given.one("filters")?.map(filters::parse).transpose()?,
+            questions: Questions::parse(&given)?,
         })
     }
 
@@ -157,16 +169,24 @@ fn content_group(given: &Given<'_>) -> Result<Option<String>, Problem> {
     }
 }
 
+fn timezone(given: &Given<'_>) -> Result<Option<Tz>, Problem> {
+    const NAME: &str = "timezone";
+    let parse = |name: &str| {
+        name.parse().map_err(|_| Problem::field(NAME, "timezone must be an IANA zone such as Europe/Berlin."))
+    };
+    given.one(NAME)?.map(parse).transpose()
+}
+
 /// What was given, undecided.
-struct Given<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
+pub(super) struct Given<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
 
 impl<'q> Given<'q> {
-    fn parse(query: &'q str) -> Self {
+    pub(super) fn parse(query: &'q str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).collect())
     }
 
     /// The value of a parameter; given twice it is refused.
-    fn one(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+    pub(super) fn one(&self, name: &'static str) -> Result<Option<&str>, Problem> {
         let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_ref());
         match (values.next(), values.next()) {
             (_, Some(_)) => Err(Problem::field(name, format!("{name} must be given once."))),
@@ -174,8 +194,17 @@ impl<'q> Given<'q> {
         }
     }
 
+    /// All values of a parameter that may be given many times, in their order.
+    pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_ref())
+    }
+
     /// One of a few words.
-    fn word<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+    pub(super) fn word<T: Copy>(
+        &self,
+        name: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Problem> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) => Ok(Some(*meaning)),
@@ -297,6 +326,14 @@ mod tests {
             ("per_page=many", "per_page"),
             ("format=xml", "format"),
             ("content_group=", "content_group"),
+            ("timezone=", "timezone"),
+            ("timezone=Berlin", "timezone"),
+            ("timezone=Europe/Berlin%27", "timezone"),
+            ("filters=", "filters"),
+            ("filters=%7B%7D", "filters"),
+            ("group_by=page", "group_by"),
+            ("metric=clicks", "metric"),
+            ("steps[]=/", "steps[]"),
         ] {
             assert_eq!(refused(&format!("{SITE}&{rest}")), field, "{rest}");
         }

@@ -68,7 +68,7 @@ impl SummaryView {
 
     pub(super) const COLUMNS: [&str; 4] = ["metric", "value", "previous", "change_pct"];
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = [Cell; 4]> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = [Cell; 4]> + use<'_> {
         self.metrics.iter().map(|(name, metric)| {
             let compared = metric.compared.as_ref();
             [

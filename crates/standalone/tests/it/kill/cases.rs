@@ -27,7 +27,7 @@ fn import(folder: &Folder, url: &str, (name, site): &Case) -> Running {
 fn seen(folder: &Folder, server: &Server) -> TestHouse {
     let store_url = folder.store_url();
     let store = StoreUrl::parse(&store_url).unwrap();
-    TestHouse { url: server.url(), key: ADMIN_KEY.to_owned(), store, store_url }
+    TestHouse { url: server.url(), events_url: None, key: ADMIN_KEY.to_owned(), store, store_url }
 }
 
 /// `stream`: more settings.

@@ -1,0 +1,56 @@
+//! A funnel: how many sessions took the first steps of a list, in order.
+
+use clickhouse::Row;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::report::plan::Source;
+use crate::report::scope::Scope;
+use crate::report::sql::{self, Sql};
+use crate::report::{Answer, ReportError, Reports};
+
+/// The fewest steps: one step alone leads nowhere.
+pub const FEWEST_STEPS: usize = 2;
+
+/// The most steps. Each is compared with every event; nobody draws longer funnels.
+pub const MOST_STEPS: usize = 20;
+
+/// A list of steps: one that starts with `/` is a view of that path, any other is an event's type or a custom event's
+/// name. Other events may lie between them; each event serves at most one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Funnel(Vec<String>);
+
+/// A list of steps is too short or too long: see [`FEWEST_STEPS`] and [`MOST_STEPS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a funnel has {FEWEST_STEPS} to {MOST_STEPS} steps")]
+pub struct StepsError;
+
+impl Funnel {
+    /// A funnel of some steps.
+    pub fn new(steps: Vec<String>) -> Result<Self, StepsError> {
+        if (FEWEST_STEPS..=MOST_STEPS).contains(&steps.len()) { Ok(Self(steps)) } else { Err(StepsError) }
+    }
+
+    /// The steps.
+    pub fn steps(&self) -> &[String] {
+        &self.0
+    }
+}
+
+#[derive(Row, Deserialize)]
+struct FunnelRow {
+    sessions: Vec<i64>,
+}
+
+impl Reports {
+    /// For each step, the sessions of a scope that got so far.
+    pub async fn funnel(&self, scope: &Scope, funnel: &Funnel) -> Result<Answer<Vec<i64>>, ReportError> {
+        let text = scope.sessions(Sql::file(include_str!("funnel.sql")));
+        let query = scope.bind(text.ask(&self.reader)).param("steps", funnel.steps());
+        let FunnelRow { mut sessions } = sql::one(query).await?;
+        // Without any session there is no list either.
+        sessions.resize(funnel.steps().len(), 0);
+        tracing::debug!(site = %scope.site, days = scope.days.count(), steps = sessions.len(), "A funnel was counted.");
+        Ok(Answer { counts: sessions, source: Source::PartOfEvents })
+    }
+}

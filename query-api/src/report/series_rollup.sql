@@ -1,0 +1,11 @@
+-- Counts by day, from a rollup: each row already lies on the day that its facts belong to.
+SELECT
+    toInt64(day) AS bucket,
+    [$metrics]::Array(Int64) AS counts
+FROM $table
+WHERE website_id = {site:UUID}
+  AND day BETWEEN {start:Date} AND {end:Date}
+  AND ({include_bots:Bool} OR NOT is_bot)
+  AND $of_events
+  AND $rows
+GROUP BY bucket
