@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod cluster;
 mod house;
 mod lock;
 mod migrate;
 mod migrate_bin;
 mod repeat;
 mod rows;
+mod shards;
 mod site_totals;
 mod site_totals_laws;
 mod structure;
