@@ -13,6 +13,49 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS index_granularity = 8192;
 
+CREATE DICTIONARY continent_names
+(
+    `code` String,
+    `name` String
+)
+PRIMARY KEY code
+SOURCE(CLICKHOUSE(TABLE 'continents'))
+LIFETIME(MIN 3600 MAX 7200)
+LAYOUT(COMPLEX_KEY_HASHED());
+
+CREATE VIEW continents
+(
+    `code` String,
+    `name` String
+)
+AS SELECT DISTINCT
+    continent AS code,
+    continent_name AS name
+FROM countries;
+
+CREATE TABLE countries
+(
+    `code` String COMMENT 'ISO 3166-1 alpha-2, and XK',
+    `name` String COMMENT 'in English',
+    `continent` String,
+    `continent_name` String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY code
+SETTINGS index_granularity = 8192;
+
+CREATE DICTIONARY country_names
+(
+    `code` String,
+    `name` String,
+    `continent` String,
+    `continent_name` String
+)
+PRIMARY KEY code
+SOURCE(CLICKHOUSE(TABLE 'countries'))
+LIFETIME(MIN 3600 MAX 7200)
+LAYOUT(COMPLEX_KEY_HASHED());
+
 CREATE TABLE dead_letter_replays
 (
     `stream` LowCardinality(String),
@@ -741,6 +784,39 @@ CREATE TABLE users
 ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS index_granularity = 8192;
+
+CREATE VIEW website_directory
+(
+    `id` UUID,
+    `domain` String,
+    `account_id` UUID,
+    `account` String,
+    `timezone` LowCardinality(String)
+)
+AS SELECT
+    w.id AS id,
+    w.domain AS domain,
+    w.account_id AS account_id,
+    a.name AS account,
+    w.timezone AS timezone
+FROM websites AS w
+FINAL
+LEFT JOIN accounts AS a
+FINAL ON a.id = w.account_id
+WHERE (NOT w.is_deleted) AND (w.version > 1);
+
+CREATE DICTIONARY website_names
+(
+    `id` UUID,
+    `domain` String,
+    `account_id` UUID,
+    `account` String,
+    `timezone` String
+)
+PRIMARY KEY id
+SOURCE(CLICKHOUSE(TABLE 'website_directory'))
+LIFETIME(MIN 1 MAX 2)
+LAYOUT(COMPLEX_KEY_CACHE(SIZE_IN_CELLS 65536));
 
 CREATE TABLE websites
 (

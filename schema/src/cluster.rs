@@ -81,7 +81,7 @@ pub enum Place {
 /// How each table is spread; the rollups' tables (`pages_0`) are by website.
 const PLACES: [(&str, Place); 15] = [
     ("accounts", Place::Everywhere),
-    ("country_names", Place::Everywhere),
+    ("countries", Place::Everywhere),
     ("dead_letter_replays", Place::Everywhere),
     ("dead_letters", Place::Everywhere),
     ("event_claims", Place::ByWebsite),

@@ -52,6 +52,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0009_compact_events" => "migrations/0009_compact_events.sql",
     "0010_load_epochs" => "migrations/0010_load_epochs.sql",
     "0011_stream_positions" => "migrations/0011_stream_positions.sql",
+    "0014_names" => "migrations/0014_names.sql",
 };
 
 /// Why the schema could not be brought up to date.

@@ -42,16 +42,14 @@ impl Cluster {
             ["CREATE", "MATERIALIZED", "VIEW", "IF", "NOT", "EXISTS", _, "TO", _, "AS", "SELECT", ..] => {
                 self.materialized_view(&source, 6, 8)
             }
-            ["CREATE", "OR", "REPLACE", "VIEW", _, "AS", "SELECT", ..] => self.everywhere(&source, 4),
-            ["CREATE", "OR", "REPLACE", "DICTIONARY", _, "(", ..] => self.everywhere(&source, 4),
+            ["CREATE", "OR", "REPLACE", "VIEW", _, "AS", "SELECT", ..]
+            | ["CREATE", "OR", "REPLACE", "DICTIONARY", _, "(", ..]
+            | ["DROP", "VIEW" | "DICTIONARY", "IF", "EXISTS", _]
+            | ["DROP", "VIEW" | "DICTIONARY", "IF", "EXISTS", _, "SYNC"] => self.everywhere(&source, 4),
             ["ALTER", "TABLE", _, ..] => self.alter(&source, 2),
             ["DROP", "TABLE", "IF", "EXISTS", _] | ["DROP", "TABLE", "IF", "EXISTS", _, "SYNC"] => {
                 self.drop_table(&source, 4)
             }
-            ["DROP", "VIEW", "IF", "EXISTS", _] | ["DROP", "VIEW", "IF", "EXISTS", _, "SYNC"] => {
-                self.everywhere(&source, 4)
-            }
-            ["DROP", "DICTIONARY", "IF", "EXISTS", _] => self.everywhere(&source, 4),
             ["INSERT", "INTO", _, ..] => source.place(2).map(|_| vec![statement.to_owned()]),
             _ => Err(source.refusal("it is no statement that is known here")),
         }
@@ -101,7 +99,8 @@ impl Cluster {
         // A replicated table drops equal blocks by itself; one that does not ask for it is as it is on one node.
         let mut deduplication = format!("replicated_deduplication_window = {window}");
         if window != "0" {
-            deduplication += &format!(", replicated_deduplication_window_seconds = {TOKEN_SECONDS}");
+            deduplication += ", replicated_deduplication_window_seconds = ";
+            deduplication += TOKEN_SECONDS;
         }
         edits.push(match settings {
             Some(settings) => (settings.end(), settings.end(), format!(" {deduplication},")),

@@ -61,7 +61,7 @@ pub(super) async fn check(
         store.clone().with_database(&format!("{}_model_{}", store.database(), Uuid::new_v4().simple()));
     let wanted = async {
         up_with(&model, migrations, rollups, LockTimes::default()).await?;
-        Ok::<_, MigrateError>(definitions(&model).await?)
+        definitions(&model).await
     }
     .await;
     let dropped = store

@@ -7,6 +7,7 @@ mod house;
 mod lock;
 mod migrate;
 mod migrate_bin;
+mod names;
 mod repeat;
 mod rows;
 mod shards;
