@@ -44,7 +44,7 @@ async fn every_statement_has_a_form_that_the_store_can_read() {
     let client = house::shared().await;
     let (mut text, mut checked) = (String::new(), 0);
     for (file, statements) in statements() {
-        text += &format!("==== {file}\n");
+        text.extend(["==== ", file, "\n"]);
         for statement in statements {
             for rendered in cluster().render(&statement).unwrap_or_else(|refusal| panic!("{file}: {refusal}"))
             {

@@ -39,7 +39,7 @@ async fn a_website_has_a_name_and_a_new_name_within_two_seconds() {
         |attribute: &str| format!("SELECT toString(dictGet('website_names', '{attribute}', toUUID('{id}')))");
     assert_eq!(text(&named("domain")).await, "", "nobody knows it yet");
     house::insert(&client, "accounts", &[account]).await;
-    house::insert(&client, "websites", &[website.clone()]).await;
+    house::insert(&client, "websites", std::slice::from_ref(&website)).await;
     // A key is looked up again by whoever asks once it is 2 seconds old; the rest is the clock's whole seconds.
     let within = Duration::from_secs(3);
     tokio::time::sleep(within).await;
