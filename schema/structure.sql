@@ -772,6 +772,39 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS index_granularity = 8192;
 
+CREATE VIEW website_directory
+(
+    `id` UUID,
+    `domain` String,
+    `account_id` UUID,
+    `account` String,
+    `timezone` LowCardinality(String)
+)
+AS SELECT
+    w.id AS id,
+    w.domain AS domain,
+    w.account_id AS account_id,
+    a.name AS account,
+    w.timezone AS timezone
+FROM websites AS w
+FINAL
+LEFT JOIN accounts AS a
+FINAL ON a.id = w.account_id
+WHERE (NOT w.is_deleted) AND (w.version > 1);
+
+CREATE DICTIONARY website_names
+(
+    `id` UUID,
+    `domain` String,
+    `account_id` UUID,
+    `account` String,
+    `timezone` String
+)
+PRIMARY KEY id
+SOURCE(CLICKHOUSE(TABLE 'website_directory'))
+LIFETIME(MIN 1 MAX 2)
+LAYOUT(COMPLEX_KEY_CACHE(SIZE_IN_CELLS 65536));
+
 CREATE TABLE websites
 (
     `id` UUID,

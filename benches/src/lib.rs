@@ -1,1 +1,10 @@
-//! Criterion benches, and the load and report benchmarks.
+//! Measurements, and the traffic that they are made with.
+//!
+//! * [`traffic`]: what visitors do, from a seed; as events, as a stream's records and as requests,
+//! * [`rows`]: the rows that the loader makes of it,
+//! * [`world`]: which sites, agents, sources and places there are.
+
+pub mod random;
+pub mod rows;
+pub mod traffic;
+pub mod world;

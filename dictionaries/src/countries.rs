@@ -23,6 +23,19 @@ pub fn country_name(code: &str) -> Option<&'static str> {
     country(code).map(|country| country.name)
 }
 
+static CONTINENTS: LazyLock<HashMap<&'static str, &'static str>> =
+    LazyLock::new(|| rows(include_str!("../data/continents.tsv")).map(|[code, name]| (code, name)).collect());
+
+/// The English name of a continent by its code, as [`continent`] gives it.
+pub fn continent_name(code: &str) -> Option<&'static str> {
+    CONTINENTS.get(code).copied()
+}
+
+/// Every country, by its code: code, English name and continent's code.
+pub fn countries() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    rows(include_str!("../data/countries.tsv")).map(|[code, continent, name]| (code, name, continent))
+}
+
 /// The continent of the country with this ISO 3166-1 alpha-2 code, in either case.
 ///
 /// One of `AF`, `AN`, `AS`, `EU`, `NA`, `OC`, `SA`.
@@ -63,7 +76,10 @@ mod tests {
         assert_eq!(COUNTRIES.len(), 249 + 1);
         let continents = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
         assert!(COUNTRIES.values().all(|country| continents.contains(&country.continent)));
+        assert_eq!(countries().count(), COUNTRIES.len());
+        assert_eq!(CONTINENTS.len(), continents.len());
         for continent in continents {
+            assert!(continent_name(continent).is_some(), "{continent}");
             assert!(COUNTRIES.values().any(|country| country.continent == continent), "{continent}");
         }
     }

@@ -21,7 +21,7 @@ pub use assets::is_asset;
 pub use bots::is_bot_agent;
 pub use channels::{Attribution, Channel, channel};
 pub use click_ids::{ClickId, ClickKind, click_id};
-pub use countries::{continent, country_name};
+pub use countries::{continent, continent_name, countries, country_name};
 pub use families::{browser_by_brand, browser_by_token, device_by_token, system_by_token};
 pub use referrers::{
     Referrer, ReferrerKind, ai_assistant, email_provider, referrer, search_engine, social_network,

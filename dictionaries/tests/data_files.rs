@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Each text file with the values that its fields may have; an empty list allows any.
-const FILES: [(&str, &[&[&str]]); 16] = [
+const FILES: [(&str, &[&[&str]]); 17] = [
     ("ai_assistants.tsv", &[&[], &[]]),
     ("asset_extensions.txt", &[&[]]),
     ("bot_lookalikes.tsv", &[&[], &[]]),
@@ -13,6 +13,7 @@ const FILES: [(&str, &[&[&str]]); 16] = [
     ("brands.tsv", &[&[], &[]]),
     ("browser_tokens.tsv", &[&[], &["app", "browser"], &[]]),
     ("click_ids.tsv", &[&[], &["search", "social", "display", "affiliate", "email"], &["paid", "free"], &[]]),
+    ("continents.tsv", &[&["AF", "AN", "AS", "EU", "NA", "OC", "SA"], &[]]),
     ("countries.tsv", &[&[], &["AF", "AN", "AS", "EU", "NA", "OC", "SA"], &[]]),
     ("device_tokens.tsv", &[&[], &["console", "tv", "tablet", "mobile"]]),
     ("email_providers.tsv", &[&[], &[]]),

@@ -31,6 +31,7 @@ struct Args {
 const SETTINGS: &str = "\
 Settings:
   FOOTFALL_CLICKHOUSE_URL   http(s)://[user:password@]host:port[/database]; required
+  FOOTFALL_CLUSTER          the cluster that it is a node of; without one it stands alone
   FOOTFALL_KAFKA            brokers as host:port,…; without them the journal is used, and only `all` works
   FOOTFALL_KAFKA_TOPIC      the topic on them; events
   FOOTFALL_KAFKA_GROUP      the consumer group of the loaders; footfall-load
@@ -98,13 +99,18 @@ impl Config {
     fn from_env() -> Result<Self, ConfigError> {
         let data = read::<PathBuf>("FOOTFALL_DATA")?.unwrap_or_else(|| "data".into());
         Ok(Self {
-            store: require("FOOTFALL_CLICKHOUSE_URL")?,
+            store: store()?,
             stream: StreamConfig::from_env(&data)?,
             collect: CollectConfig::from_env()?,
             listen: service::config::listen()?,
             port: service::config::port()?,
         })
     }
+}
+
+/// Where the store is, and of which cluster it is a node.
+fn store() -> Result<StoreUrl, ConfigError> {
+    Ok(require::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")?.in_cluster(read("FOOTFALL_CLUSTER")?))
 }
 
 #[tokio::main]
@@ -211,7 +217,7 @@ fn watch(operator: &Operator, store: &StoreUrl, stream: &Arc<dyn Stream>, mut pr
 async fn dead_letters(command: DeadLetters) -> anyhow::Result<()> {
     // The TLS of an https store; a second installation is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let store = require::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")?.client();
+    let store = store()?.client();
     match command {
         DeadLetters::List { reason, limit } => {
             let letters = dead_letters::list(&store, reason.as_deref(), limit).await?;

@@ -27,6 +27,7 @@ struct Args;
 const SETTINGS: &str = "\
 Settings:
   FOOTFALL_CLICKHOUSE_URL  http(s)://[user:password@]host:port[/database]; required
+  FOOTFALL_CLUSTER         the cluster that it is a node of; without one it stands alone
   FOOTFALL_MASTER_KEY      32 random bytes as hexadecimal digits or base64, the same in all processes; required
   FOOTFALL_ADMIN_KEY       the first admin's API key; without it one is made at the first start and shown once
   FOOTFALL_LISTEN          the address to listen on; 0.0.0.0
@@ -50,7 +51,8 @@ struct Config {
 impl Config {
     fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
-            store: config::require("FOOTFALL_CLICKHOUSE_URL")?,
+            store: config::require::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")?
+                .in_cluster(config::read("FOOTFALL_CLUSTER")?),
             master_key: config::require("FOOTFALL_MASTER_KEY")?,
             admin_key: config::read(directory::ADMIN_KEY_VARIABLE)?,
             listen: config::listen()?,

@@ -4,6 +4,7 @@
 //! * [`rows`]: one struct per table, in the table's words,
 //! * [`mod@migrate`]: the numbered files that make the tables,
 //! * [`rollup`]: the sums that make reports fast, and their changes on a live system,
+//! * [`cluster`]: the same files on a cluster, sharded by website,
 //! * [`maintain`]: verifying, building and making again while events come in,
 //! * [`epochs`]: how such changes are kept apart from the loading,
 //! * [`erase`]: websites, old days and visitors leave the store,
@@ -12,6 +13,7 @@
 //! * [`store`]: how to reach ClickHouse.
 
 pub mod audit;
+pub mod cluster;
 pub mod command;
 pub mod epochs;
 pub mod erase;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::cluster::{self, Cluster};
 use crate::epochs;
 use crate::rollup::change::{self, Step};
 use crate::rollup::{ROLLUPS, Rollup, RollupError, tables};
@@ -53,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0011_stream_positions" => "migrations/0011_stream_positions.sql",
     "0012_audit_and_erasures" => "migrations/0012_audit_and_erasures.sql",
     "0013_retention" => "migrations/0013_retention.sql",
+    "0014_names" => "migrations/0014_names.sql",
 };
 
 /// Why the schema could not be brought up to date.
@@ -77,6 +79,16 @@ pub enum MigrateError {
         /// What the store answered.
         #[source]
         source: clickhouse::error::Error,
+    },
+    /// The tables were made for another arrangement of nodes.
+    #[error(
+        "the tables were made for {found} and not for {wanted}: set FOOTFALL_CLUSTER as it was, or migrate into a new database"
+    )]
+    OtherCluster {
+        /// What they were made for.
+        found: String,
+        /// What the settings say.
+        wanted: String,
     },
     /// A rollup could not be made.
     #[error(transparent)]
@@ -136,6 +148,11 @@ fn statements(sql: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The table of the files that ran.
+pub(crate) const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations
+(name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = MergeTree ORDER BY name";
+
 /// Names that earlier releases recorded for what is not a migration any more.
 const RETIRED: [&str; 2] = ["rollup_site_totals", "rollup_stream_positions"];
 
@@ -188,13 +205,10 @@ pub async fn up_with(
     rollups: &'static [Rollup],
     times: LockTimes,
 ) -> Result<Vec<&'static str>, MigrateError> {
-    store
-        .server()
-        .query("CREATE DATABASE IF NOT EXISTS {database:Identifier}")
-        .param("database", store.database())
-        .execute()
-        .await?;
+    let database = cluster::database_sql(store.cluster());
+    store.server().query(&database).param("database", store.database()).execute().await?;
     let client = store.client();
+    check_cluster(&client, store.cluster()).await?;
     // The common start: nothing to do, no lock needed.
     if has_table(store, "schema_migrations").await?
         && pending(files, &applied(&client).await?)?.is_empty()
@@ -208,7 +222,7 @@ pub async fn up_with(
         if has_table(store, "rollup_tables").await? {
             change::steps(rollups, &tables::all(&client).await?)?;
         }
-        let ran = run_pending(&client, files).await?;
+        let ran = run_pending(&client, store.cluster(), files).await?;
         if !rollups.is_empty() {
             change::prepare(&client, rollups).await?;
         }
@@ -241,24 +255,32 @@ async fn are_there(client: &Client, rollups: &[Rollup]) -> Result<bool, MigrateE
     Ok(true)
 }
 
+/// A database does not move from one node to a cluster, or back, by a setting.
+async fn check_cluster(client: &Client, wanted: Option<&Cluster>) -> Result<(), MigrateError> {
+    let told = |cluster: Option<&Cluster>| {
+        cluster.map_or_else(
+            || "one node".to_owned(),
+            |cluster| ["the cluster ", cluster.name().as_str()].concat(),
+        )
+    };
+    match cluster::of(client).await? {
+        Some(found) if found.as_ref() != wanted => {
+            Err(MigrateError::OtherCluster { found: told(found.as_ref()), wanted: told(wanted) })
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn run_pending(
     client: &Client,
+    cluster: Option<&Cluster>,
     files: &'static [Migration],
 ) -> Result<Vec<&'static str>, MigrateError> {
-    client
-        .query(
-            "CREATE TABLE IF NOT EXISTS schema_migrations
-             (name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-             ENGINE = MergeTree ORDER BY name",
-        )
-        .execute()
-        .await?;
+    cluster::run(client, cluster, MADE).await?;
     let mut ran = Vec::new();
     for file in pending(files, &applied(client).await?)? {
         for statement in file.statements() {
-            client
-                .query_raw(statement)
-                .execute()
+            cluster::run(client, cluster, statement)
                 .await
                 .map_err(|source| MigrateError::Failed { name: file.name.to_owned(), source })?;
         }

@@ -3,6 +3,8 @@
 use clickhouse::Client;
 use thiserror::Error;
 
+use crate::cluster::{self, Cluster, ClusterName};
+
 /// The database that Footfall's tables live in, unless the URL names another.
 pub const DATABASE: &str = "footfall";
 
@@ -13,6 +15,7 @@ pub struct StoreUrl {
     user: Option<String>,
     password: Option<String>,
     database: String,
+    cluster: Option<Cluster>,
 }
 
 /// A URL that does not name a ClickHouse server.
@@ -49,6 +52,7 @@ impl StoreUrl {
             user,
             password,
             database: if database.is_empty() { DATABASE } else { database }.to_owned(),
+            cluster: None,
         })
     }
 
@@ -56,7 +60,29 @@ impl StoreUrl {
     #[must_use]
     pub fn with_database(mut self, database: &str) -> Self {
         database.clone_into(&mut self.database);
+        if let Some(cluster) = &mut self.cluster {
+            *cluster = cluster.clone().of_database(database);
+        }
         self
+    }
+
+    /// The same server as a node of a cluster (`FOOTFALL_CLUSTER`); `None`: it stands alone.
+    #[must_use]
+    pub fn in_cluster(self, name: Option<ClusterName>) -> Self {
+        let cluster = name.map(|name| Cluster::new(name, &self.database));
+        Self { cluster, ..self }
+    }
+
+    /// The same server as a node of a cluster without a Keeper: see [`Cluster::without_keeper`].
+    #[must_use]
+    pub fn in_cluster_without_keeper(self, name: ClusterName) -> Self {
+        let cluster = Some(Cluster::new(name, &self.database).without_keeper());
+        Self { cluster, ..self }
+    }
+
+    /// The cluster that the server is a node of.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// The database's name.
@@ -77,6 +103,11 @@ impl StoreUrl {
             // Waits for data of asynchronous inserts are not wanted: every insert here is a block of its own.
             .with_setting("async_insert", "0")
             .with_setting("date_time_input_format", "best_effort");
+        if self.cluster.is_some() {
+            for (name, value) in cluster::SETTINGS {
+                client = client.with_setting(name, value);
+            }
+        }
         if let Some(user) = &self.user {
             client = client.with_user(user);
         }

@@ -154,6 +154,7 @@ fn plan(options: EngineOptions) -> Result<Plan, EngineError> {
             tcp_port: options.tcp_port.unwrap_or(0),
             query_log: options.query_log,
             fsync: options.fsync,
+            clusters: options.clusters,
             remove_data: options.remove_data,
             memory_limit: options.memory_limit,
         },

@@ -21,6 +21,8 @@ pub struct EngineOptions {
     pub memory_limit: Option<u64>,
     /// Flush every insert to the disk before it is acknowledged, so that it outlives a power cut (about 20 ms each).
     pub fsync: bool,
+    /// Clusters that the server knows: a name, and for each shard the native port of its one server on 127.0.0.1.
+    pub clusters: Vec<(String, Vec<u16>)>,
     /// Remove the data folder when the engine stops in order: for tests.
     pub remove_data: bool,
 }
@@ -37,6 +39,7 @@ impl EngineOptions {
             child,
             memory_limit: None,
             fsync: true,
+            clusters: Vec::new(),
             remove_data: false,
         }
     }

@@ -116,7 +116,7 @@ enum AdminKey {
 /// The store that `FOOTFALL_CLICKHOUSE_URL` names; else the embedded engine on the data folder, started now.
 pub async fn store(data: &Path) -> anyhow::Result<(StoreUrl, Option<Engine>)> {
     if let Some(store) = service::config::read::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")? {
-        return Ok((store, None));
+        return Ok((store.in_cluster(service::config::read("FOOTFALL_CLUSTER")?), None));
     }
     let options = EngineOptions::new(data.join("clickhouse"), ChildCommand::current_exe(["engine"])?);
     let engine = Engine::start(options).await?;

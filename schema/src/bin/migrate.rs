@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Parser;
+use schema::cluster::ClusterName;
 use schema::command::{self, MigrateCommand};
 use schema::store::StoreUrl;
 
@@ -13,6 +14,9 @@ struct Args {
     #[arg(long, env = "FOOTFALL_CLICKHOUSE_URL", hide_env_values = true, global = true)]
     // Parsed later: a refusal of clap's would show the password.
     clickhouse_url: Option<String>,
+    /// The cluster that it is a node of, as its `remote_servers` names it; without one it stands alone.
+    #[arg(long, env = "FOOTFALL_CLUSTER", global = true)]
+    cluster: Option<ClusterName>,
     #[command(subcommand)]
     command: MigrateCommand,
 }
@@ -27,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
         .clickhouse_url
         .filter(|url| !url.is_empty())
         .context("say where ClickHouse is: --clickhouse-url or FOOTFALL_CLICKHOUSE_URL")?;
-    let store = StoreUrl::parse(&url).context("the URL of ClickHouse cannot be read")?;
+    let store =
+        StoreUrl::parse(&url).context("the URL of ClickHouse cannot be read")?.in_cluster(args.cluster);
     Ok(command::run(args.command, &store).await?)
 }

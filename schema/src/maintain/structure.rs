@@ -44,7 +44,7 @@ pub(super) async fn check(
     .await;
     let dropped = store
         .server()
-        .query("DROP DATABASE IF EXISTS {database:Identifier} SYNC")
+        .query(&crate::cluster::drop_database_sql(store.cluster()))
         .param("database", model.database())
         .execute()
         .await;
@@ -128,6 +128,9 @@ async fn definitions(store: &StoreUrl) -> Result<BTreeMap<String, String>, Migra
     let plain = |text: &str| {
         text.replace(&format!("`{}`.", store.database()), "")
             .replace(&format!("{}.", store.database()), "")
+            // On a cluster the database is also a part of paths, and what is asked for elsewhere.
+            .replace(&format!("/{}/", store.database()), "//")
+            .replace(&format!("'{}'", store.database()), "''")
             .lines()
             .filter(|line| !line.starts_with("DEFINER = "))
             .collect::<Vec<_>>()

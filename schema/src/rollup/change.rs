@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::recount::{Difference, Extent, Recount, end_leftovers};
 use super::tables::{self, RollupTable, State};
 use super::{Rollup, RollupError};
+use crate::cluster;
 use crate::epochs;
 use crate::rows::Day;
 
@@ -163,20 +164,20 @@ async fn can_go_on(
 
 /// The table and its view, where they are missing.
 async fn make(client: &Client, rollup: &Rollup, table: &RollupTable) -> Result<(), RollupError> {
-    client.query_raw(&rollup.table(&table.name)).execute().await?;
+    cluster::run_as_made(client, &rollup.table(&table.name)).await?;
     let scope = ["e.epoch >= ", &table.since.to_string()].concat();
     let view = include_str!("view.sql")
         .replace("$view", &table.view())
         .replace("$table", &table.name)
         .replace("$facts", &rollup.facts(&scope));
-    client.query_raw(&view).execute().await?;
+    cluster::run_as_made(client, &view).await?;
     Ok(())
 }
 
 /// Lets readers of the rollup see this table: one step, no reader is without.
 async fn show(client: &Client, rollup: &str, table: &str) -> Result<(), RollupError> {
     let reader = include_str!("reader.sql").replace("$rollup", rollup).replace("$table", table);
-    client.query_raw(&reader).execute().await?;
+    cluster::run_as_made(client, &reader).await?;
     Ok(())
 }
 
@@ -219,7 +220,7 @@ async fn drop_table(client: &Client, table: &RollupTable) -> Result<(), RollupEr
     for (statement, name) in
         [(include_str!("drop_view.sql"), table.view()), (include_str!("drop_table.sql"), table.name.clone())]
     {
-        client.query_raw(&statement.replace("$name", &name)).execute().await?;
+        cluster::run_as_made(client, &statement.replace("$name", &name)).await?;
     }
     tables::record(client, table, None).await?;
     Ok(())

@@ -12,6 +12,8 @@ pub(crate) struct ChildArgs {
     pub(crate) query_log: bool,
     pub(crate) fsync: bool,
     pub(crate) remove_data: bool,
+    /// Names, and a native port for each shard.
+    pub(crate) clusters: Vec<(String, Vec<u16>)>,
     /// In bytes.
     pub(crate) memory_limit: Option<u64>,
 }
@@ -34,6 +36,10 @@ impl ChildArgs {
         if let Some(limit) = self.memory_limit {
             args.extend(["--memory-limit".into(), limit.to_string().into()]);
         }
+        for (name, ports) in &self.clusters {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            args.extend(["--cluster".into(), format!("{name}={}", ports.join(",")).into()]);
+        }
         args
     }
 
@@ -50,6 +56,7 @@ impl ChildArgs {
                 "--http-port" => parsed.http_port = number(&name, &value()?)?,
                 "--tcp-port" => parsed.tcp_port = number(&name, &value()?)?,
                 "--memory-limit" => parsed.memory_limit = Some(number(&name, &value()?)?),
+                "--cluster" => parsed.clusters.push(cluster(&value()?)?),
                 "--query-log" => parsed.query_log = true,
                 "--fsync" => parsed.fsync = true,
                 "--remove-data" => parsed.remove_data = true,
@@ -74,6 +81,18 @@ impl ChildArgs {
     }
 }
 
+/// `name=port,port`: a name is written into the settings as a tag, so it has letters, digits and `_` only.
+fn cluster(value: &OsString) -> Result<(String, Vec<u16>), String> {
+    let read = || {
+        let (name, ports) = value.to_str()?.split_once('=')?;
+        let is_tag = name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let ports = ports.split(',').map(str::parse).collect::<Result<Vec<u16>, _>>().ok()?;
+        is_tag.then(|| (name.to_owned(), ports))
+    };
+    read().ok_or_else(|| "the value of --cluster is no name with ports".to_owned())
+}
+
 fn number<T: std::str::FromStr>(name: &str, value: &OsString) -> Result<T, String> {
     value
         .to_str()
@@ -95,6 +114,7 @@ mod tests {
             query_log: true,
             fsync: false,
             remove_data: true,
+            clusters: vec![("two".to_owned(), vec![3, 4])],
             memory_limit: Some(5),
         };
         assert_eq!(ChildArgs::parse(told.to_args()), Ok(told));
@@ -106,6 +126,9 @@ mod tests {
         assert!(parse(&[]).is_err());
         assert!(parse(&["--port", "1"]).is_err());
         assert!(parse(&["--http-port"]).is_err());
+        for cluster in ["a", "a=", "a=1,x", "=1", "a><b=1"] {
+            assert!(parse(&["--cluster", cluster]).unwrap_err().contains("--cluster"), "{cluster}");
+        }
         assert!(parse(&["--http-port", "70000"]).is_err());
         assert!(parse(&["--data", "d", "--library", "/l", "--http-port", "1", "--tcp-port", "2"]).is_err());
     }

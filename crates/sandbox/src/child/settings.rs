@@ -39,6 +39,7 @@ fn server(args: &ChildArgs) -> io::Result<String> {
     };
     let query_log = if args.query_log { QUERY_LOG } else { "" };
     let fsync = u8::from(args.fsync);
+    let clusters = clusters(args);
     Ok(format!(
         "<clickhouse>
   <logger>
@@ -58,9 +59,26 @@ fn server(args: &ChildArgs) -> io::Result<String> {
     <fsync_part_directory>{fsync}</fsync_part_directory>
   </merge_tree>
   {query_log}
+  {clusters}
 </clickhouse>
 "
     ))
+}
+
+/// The clusters, each a server of this machine per shard.
+fn clusters(args: &ChildArgs) -> String {
+    let shard = |port: &u16| {
+        format!(
+            "<shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>"
+        )
+    };
+    let cluster = |(name, ports): &(String, Vec<u16>)| {
+        format!("<{name}>{}</{name}>", ports.iter().map(shard).collect::<String>())
+    };
+    if args.clusters.is_empty() {
+        return String::new();
+    }
+    format!("<remote_servers>{}</remote_servers>", args.clusters.iter().map(cluster).collect::<String>())
 }
 
 /// These repeat callers' queries, which carry personal data; the caller gets the error anyway.

@@ -1,0 +1,242 @@
+//! What events cost in the store: bytes on the disk by table and column, rows per rollup, and the processor time of an
+//! insert with and without the views. See the README for how to read it.
+
+use anyhow::Context as _;
+use benches::rows::blocks;
+use benches::traffic::{PARTITIONS, Shape};
+use clap::Parser;
+use clickhouse::{Client, Row};
+use ingest::load::insert::insert_events;
+use schema::migrate::{self, LockTimes, MIGRATIONS};
+use schema::rows::EventRow;
+use schema::store::StoreUrl;
+use serde::Deserialize;
+use service::Stop;
+
+/// Rows of a block, as the loader's largest.
+const BLOCK: usize = 100_000;
+
+/// 2026-01-05, a Monday.
+const FIRST_DAY: u16 = 20_458;
+
+/// Measures what events cost in the store, on an embedded ClickHouse of its own.
+#[derive(Parser)]
+struct Args {
+    /// How many events, about; `10M` and `500k` are read too.
+    #[arg(long, default_value = "1M", value_parser = count)]
+    events: u64,
+    /// On how many days.
+    #[arg(long, default_value_t = 75)]
+    days: u16,
+    /// Where all chance comes from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Rounds of the inserts.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+}
+
+fn count(text: &str) -> Result<u64, &'static str> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'M') => (&text[..text.len() - 1], 1_000_000),
+        Some(b'k') => (&text[..text.len() - 1], 1_000),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    number.ok_or("expected a number such as 1000000 or 1M")
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let engine = sandbox::testing::engine().await;
+    let store = StoreUrl::parse(&engine.store_url)?.with_database("bench_storage");
+    migrate::up(&store).await?;
+    let client = store.client();
+
+    let shape = Shape { seed: args.seed, events: args.events, days: args.days, first_day: FIRST_DAY };
+    let (mut rows, mut visits, mut number) = (0_u64, 0_u64, 0_u64);
+    let began = std::time::Instant::now();
+    let mut catch_up = Vec::new();
+    blocks(shape, BLOCK, async |_, block: Vec<EventRow>| {
+        rows += block.len() as u64;
+        visits += block.iter().map(|row| u64::from(row.visits > 0)).sum::<u64>();
+        number += 1;
+        insert(&client, &format!("load/{number}"), &block).await?;
+        if catch_up.is_empty() {
+            catch_up = block;
+        }
+        anyhow::Ok(true)
+    })
+    .await?;
+    println!(
+        "{rows} events of {visits} visits ({:.2} per visit) on {} days, in {number} blocks of up to {BLOCK} rows; loaded in {:.0} s\n",
+        rows as f64 / visits as f64,
+        args.days,
+        began.elapsed().as_secs_f64(),
+    );
+
+    sizes(&client, rows, "as loaded").await?;
+    for table in tables(&client).await? {
+        client.query(&["OPTIMIZE TABLE ", &table, " FINAL"].concat()).execute().await?;
+    }
+    sizes(&client, rows, "merged").await?;
+    columns(&client, rows).await?;
+    drop(client);
+
+    // What the loader inserts while events come in: all of one day.
+    let busy = Shape { events: (BLOCK as u64 + 10_000) * u64::from(PARTITIONS), days: 1, ..shape };
+    let mut live = Vec::new();
+    blocks(busy, BLOCK, async |_, block| {
+        live = block;
+        anyhow::Ok(false)
+    })
+    .await?;
+    inserts(&store, "a block of live events (one day)", &live, args.rounds).await?;
+    inserts(&store, "a block of the load above (many days)", &catch_up, args.rounds).await
+}
+
+async fn insert(client: &Client, token: &str, block: &[EventRow]) -> anyhow::Result<()> {
+    let refused =
+        insert_events(client, token, block, &Stop::new()).await.context("the insert was given up")?;
+    anyhow::ensure!(refused.is_empty(), "the store refused {} rows", refused.len());
+    Ok(())
+}
+
+/// The tables that come of events: they themselves, and the rollups.
+async fn tables(client: &Client) -> anyhow::Result<Vec<String>> {
+    Ok(client
+        .query(
+            "SELECT name FROM system.tables
+             WHERE database = currentDatabase() AND (name = 'events' OR match(name, '_[0-9]+$'))
+             ORDER BY name != 'events', name",
+        )
+        .fetch_all::<String>()
+        .await?)
+}
+
+#[derive(Row, Deserialize)]
+struct TableSize {
+    table: String,
+    parts: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+async fn sizes(client: &Client, events: u64, when: &str) -> anyhow::Result<()> {
+    let tables = tables(client).await?;
+    let sizes = client
+        .query(
+            "SELECT table, count() AS parts, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts
+             WHERE active AND database = currentDatabase() AND has({tables:Array(String)}, table)
+             GROUP BY table ORDER BY bytes DESC",
+        )
+        .param("tables", &tables)
+        .fetch_all::<TableSize>()
+        .await?;
+    println!("| table, {when} | parts | rows | rows per 1000 events | bytes on disk per event |");
+    println!("|---|--:|--:|--:|--:|");
+    let line = |name: &str, parts: u64, rows: u64, bytes: u64| {
+        let per = |amount: u64| amount as f64 / events as f64;
+        println!("| {name} | {parts} | {rows} | {:.1} | {:.2} |", 1000.0 * per(rows), per(bytes));
+    };
+    for size in &sizes {
+        line(&size.table, size.parts, size.rows, size.bytes);
+    }
+    let sum = |of: fn(&TableSize) -> u64| sizes.iter().map(of).sum::<u64>();
+    line("**all**", sum(|size| size.parts), sum(|size| size.rows), sum(|size| size.bytes));
+    println!();
+    Ok(())
+}
+
+#[derive(Row, Deserialize)]
+struct ColumnSize {
+    name: String,
+    compressed: u64,
+    uncompressed: u64,
+}
+
+async fn columns(client: &Client, events: u64) -> anyhow::Result<()> {
+    let columns = client
+        .query(
+            "SELECT column AS name, sum(column_data_compressed_bytes) AS compressed,
+                    sum(column_data_uncompressed_bytes) AS uncompressed
+             FROM system.parts_columns
+             WHERE active AND database = currentDatabase() AND table = 'events'
+             GROUP BY column ORDER BY compressed DESC",
+        )
+        .fetch_all::<ColumnSize>()
+        .await?;
+    println!("| column of events, merged | bytes per event | before compression |\n|---|--:|--:|");
+    for size in columns {
+        let per = |bytes: u64| bytes as f64 / events as f64;
+        println!("| {} | {:.2} | {:.2} |", size.name, per(size.compressed), per(size.uncompressed));
+    }
+    println!();
+    Ok(())
+}
+
+/// Inserts the same block in turn into a table that keeps nothing, into bare events, and into events with all views.
+async fn inserts(store: &StoreUrl, what: &str, block: &[EventRow], rounds: usize) -> anyhow::Result<()> {
+    let places = ["bench_null", "bench_bare", "bench_views"];
+    let mut clients = Vec::new();
+    let server = store.server();
+    for place in places {
+        server.query("DROP DATABASE IF EXISTS {name:Identifier} SYNC").param("name", place).execute().await?;
+        let store = store.clone().with_database(place);
+        let client = store.client();
+        if place == "bench_views" {
+            migrate::up(&store).await?;
+        } else {
+            migrate::up_with(&store, MIGRATIONS, &[], LockTimes::default()).await?;
+            client.query("DROP TABLE stream_positions_view SYNC").execute().await?;
+        }
+        if place == "bench_null" {
+            client.query("CREATE OR REPLACE TABLE events AS events ENGINE = Null").execute().await?;
+        }
+        clients.push(client);
+    }
+    server.query("SYSTEM STOP MERGES").execute().await?;
+    // The first round warms up and is not counted.
+    for round in 0..=rounds {
+        for (place, client) in places.iter().zip(&clients) {
+            insert(client, &format!("{place}/{round}"), block).await?;
+        }
+    }
+    server.query("SYSTEM START MERGES").execute().await?;
+    server.query("SYSTEM FLUSH LOGS").execute().await?;
+    println!("| {what}, {} rows, {rounds} rounds | processor time, median | spread | by bare |", block.len());
+    println!("|---|--:|--:|--:|");
+    let mut measured = Vec::new();
+    for place in places {
+        let mut times = server
+            .query(
+                "SELECT ProfileEvents['UserTimeMicroseconds'] + ProfileEvents['SystemTimeMicroseconds']
+                 FROM system.query_log
+                 WHERE type = 'QueryFinish' AND query_kind = 'Insert' AND current_database = {place:String}
+                   AND startsWith(Settings['insert_deduplication_token'], concat({place:String}, '/'))
+                 ORDER BY event_time_microseconds DESC LIMIT {rounds:UInt64}",
+            )
+            .param("place", place)
+            .param("rounds", rounds as u64)
+            .fetch_all::<u64>()
+            .await?;
+        times.sort_unstable();
+        anyhow::ensure!(
+            times.len() == rounds && rounds > 0,
+            "{} of {rounds} inserts are in the log",
+            times.len()
+        );
+        measured.push((place, times));
+    }
+    let median = |times: &[u64]| times[times.len() / 2] as f64 / 1000.0;
+    let bare = median(&measured[1].1);
+    for (place, times) in &measured {
+        let (least, most) = (times[0] as f64 / 1000.0, times[times.len() - 1] as f64 / 1000.0);
+        let (middle, name) = (median(times), place.trim_start_matches("bench_"));
+        println!("| {name} | {middle:.0} ms | {least:.0} to {most:.0} ms | {:.2} |", middle / bare);
+    }
+    println!();
+    Ok(())
+}
