@@ -13,6 +13,21 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS index_granularity = 8192;
 
+CREATE TABLE audit_log
+(
+    `at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `actor` String COMMENT 'a user\'s id, or the program that acted by itself',
+    `action` LowCardinality(String) COMMENT 'what was done, such as website.delete',
+    `account_id` UUID COMMENT 'the account that it is about; nil: none',
+    `website_id` UUID COMMENT 'the website that it is about; nil: none',
+    `subject` String COMMENT 'what else it is about: an id, a date or a hash',
+    `detail` String COMMENT 'how it went: settings and numbers of rows, as JSON'
+)
+ENGINE = MergeTree
+PARTITION BY toYear(at)
+ORDER BY at
+SETTINGS index_granularity = 8192;
+
 CREATE TABLE dead_letter_replays
 (
     `stream` LowCardinality(String),
@@ -118,6 +133,21 @@ GROUP BY
     os,
     screen,
     epoch;
+
+CREATE TABLE erasures
+(
+    `id` UUID,
+    `kind` LowCardinality(String) COMMENT 'website: all of it; days: its days before one; visitor: a person\'s events',
+    `website_id` UUID,
+    `visitor` String COMMENT 'SHA-256 of website and visitor, hexadecimal; of the kind visitor only',
+    `before` Int64 COMMENT 'days: the first day that stays, since 1970-01-01; visitor: events received before, in ms',
+    `epoch` UInt32 COMMENT 'from this epoch on loaders drop; 0: asked for and not begun',
+    `state` LowCardinality(String) COMMENT 'requested, begun or done',
+    `written_at` DateTime64(9, 'UTC') DEFAULT now64(9)
+)
+ENGINE = MergeTree
+ORDER BY (website_id, id, written_at)
+SETTINGS index_granularity = 8192;
 
 CREATE TABLE event_claims
 (

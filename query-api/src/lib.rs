@@ -4,7 +4,6 @@
 //! * [`surfaces`]: the published APIs on top of it,
 //! * [`router`]: all of it as one router; `main` serves it alone, the standalone house beside the way in.
 
-mod aggregate;
 pub mod report;
 pub mod surfaces;
 
@@ -44,12 +43,7 @@ pub fn store_check(store: &StoreUrl) -> service::health::Check {
 /// that is merged with it has neither.
 pub fn router(deps: QueryApi) -> Router {
     let QueryApi { store, directory, clock, api_limit } = deps;
-    let aggregation = aggregate::Aggregation::new(&store);
     let reports = report::Reports::new(&store, clock);
-    service::health::router(store_check(&store)).merge(surfaces::tinytrail::router(
-        directory,
-        reports,
-        aggregation,
-        api_limit,
-    ))
+    service::health::router(store_check(&store))
+        .merge(surfaces::tinytrail::router(directory, reports, api_limit))
 }

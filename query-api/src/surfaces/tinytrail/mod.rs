@@ -2,14 +2,13 @@
 //!
 //! * `routes`: all of them on one page,
 //! * `params` and `body`: what callers send, refused by name,
-//! * `reports`, `websites`, `accounts`, `users` and `admin`: the handlers,
+//! * `reports`, `websites`, `accounts` and `users`: the handlers,
 //! * `views` and `csv`: what is answered,
 //! * `openapi`: all of it, told to machines and to readers.
 //!
 //! Absent on purpose: CORS. A key in a page would be everybody's.
 
 mod accounts;
-mod admin;
 mod body;
 mod csv;
 mod openapi;
@@ -29,7 +28,6 @@ use service::config::Rate;
 use service::limits::Limiter;
 use uuid::Uuid;
 
-use crate::aggregate::Aggregation;
 use crate::report::Reports;
 
 /// What the handlers share.
@@ -37,7 +35,6 @@ use crate::report::Reports;
 struct Api {
     directory: Arc<Directory>,
     reports: Reports,
-    aggregation: Aggregation,
     limiter: Arc<Limiter<Uuid>>,
 }
 
@@ -48,11 +45,6 @@ impl FromRef<Api> for Arc<Directory> {
 }
 
 /// The surface's router, with its fallback.
-pub(crate) fn router(
-    directory: Arc<Directory>,
-    reports: Reports,
-    aggregation: Aggregation,
-    limit: Rate,
-) -> Router {
-    routes::router(Api { directory, reports, aggregation, limiter: Arc::new(Limiter::new(limit)) })
+pub(crate) fn router(directory: Arc<Directory>, reports: Reports, limit: Rate) -> Router {
+    routes::router(Api { directory, reports, limiter: Arc::new(Limiter::new(limit)) })
 }

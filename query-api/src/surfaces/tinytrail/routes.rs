@@ -11,7 +11,7 @@ use service::dialect::{TinyTrail, unknown_route};
 use service::{Problem, problem};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::surfaces::tinytrail::{Api, accounts, admin, openapi, reports, users, websites};
+use crate::surfaces::tinytrail::{Api, accounts, openapi, reports, users, websites};
 
 /// All routes, and the answer for a path that is none.
 pub(super) fn router(api: Api) -> Router {
@@ -20,7 +20,6 @@ pub(super) fn router(api: Api) -> Router {
         .route("/api/v1/users", get(users::list).post(users::create))
         .route("/api/v1/users/{id}", delete(users::delete))
         .route("/api/v1/users/{id}/api-key", get(users::reveal))
-        .route("/api/v1/admin/aggregate", post(admin::aggregate))
         .route("/api/v1/websites/{id}", get(websites::get).patch(websites::update))
         .route("/api/v1/websites", get(websites::list).post(websites::create))
         .route("/api/v1/websites/{id}/keys", post(websites::add_key))
