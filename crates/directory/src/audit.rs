@@ -55,7 +55,7 @@ pub struct Act {
 
 impl Act {
     /// Something that is about no account yet.
-    fn new(actor: &User, action: Action, subject: impl ToString) -> Self {
+    fn new(actor: &User, action: Action, subject: Uuid) -> Self {
         Self {
             actor: actor.id,
             action,

@@ -45,9 +45,12 @@ const COMMON: [(&str, Takes); 9] = [
     ("content_group", Text),
 ];
 
+/// A report, its own parameters, and what it needs.
+type Report = (&'static str, &'static [(&'static str, Takes)], &'static str);
+
 /// The reports, what they take beside the common parameters, and what they must have to be asked at all. Those that are
 /// not routed are not asked.
-const REPORTS: [(&str, &[(&str, Takes)], &str); 9] = [
+const REPORTS: [Report; 9] = [
     ("summary", &[], ""),
     ("pages", &[], ""),
     ("sources", &[("group_by", Form)], ""),
