@@ -26,8 +26,6 @@ pub enum Action {
     CreateWebsite,
     /// A website's settings were changed.
     UpdateWebsite,
-    /// The rollups of a day were made again from the events.
-    Aggregate,
 }
 
 impl Action {
@@ -40,7 +38,6 @@ impl Action {
             Self::RevealKey => "user.reveal_key",
             Self::CreateWebsite => "website.create",
             Self::UpdateWebsite => "website.update",
-            Self::Aggregate => "admin.aggregate",
         }
     }
 }
@@ -57,8 +54,8 @@ pub struct Act {
 }
 
 impl Act {
-    /// Something that is about no account.
-    pub fn new(actor: &User, action: Action, subject: impl ToString) -> Self {
+    /// Something that is about no account yet.
+    fn new(actor: &User, action: Action, subject: Uuid) -> Self {
         Self {
             actor: actor.id,
             action,

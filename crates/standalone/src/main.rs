@@ -127,7 +127,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Import(args) => import::run(args).await,
         Command::Migrate(args) => {
-            commands::migrate(args.command, &args.data).await.map(|()| ExitCode::SUCCESS)
+            Box::pin(commands::migrate(args.command, &args.data)).await.map(|()| ExitCode::SUCCESS)
         }
         Command::Website(args) => {
             commands::website(args.command, &args.remote).await.map(|()| ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! Accounts, users and websites as admins and users keep them, the audit log beside it, and a day aggregated again.
+//! Accounts, users and websites as admins and users keep them, and the audit log beside it.
 
 use std::time::Duration;
 
@@ -304,46 +304,4 @@ async fn another_process_knows_every_change_within_its_refresh() {
     .await;
     soon("the key was deleted", &|| other.snapshot().user_by_key(&user_key).is_none()).await;
     stop.cancel();
-}
-
-#[tokio::test]
-async fn a_day_is_aggregated_again_from_its_events() {
-    let house = house().await;
-    let key = admin(&house).await;
-    let site = house.site().await;
-    site.store([site.visit("ann").at("2026-02-27T10:00:00").sees("/")]).await;
-    let count = async || {
-        site.report("summary?start_date=2026-02-27&end_date=2026-02-27").await["metrics"]["pageviews"]["value"]
-            .clone()
-    };
-    assert_eq!(count().await, 1);
-    let twice = "INSERT INTO site_totals_0 SELECT * FROM site_totals_0 WHERE website_id = {id:UUID}";
-    house.client().query(twice).param("id", site.id.to_string()).execute().await.unwrap();
-    assert_eq!(count().await, 2, "the totals are wrong now");
-    let (status, done) =
-        ask(&house, Method::POST, "/admin/aggregate", &key, &json!({ "date": "2026-02-27" })).await;
-    let message = json!({ "message": "Aggregation completed for 2026-02-27" });
-    assert_eq!((status, done), (200, json!({ "status": "success", "data": message })));
-    assert_eq!(count().await, 1);
-}
-
-#[tokio::test]
-async fn yesterday_is_aggregated_unless_a_date_says_otherwise() {
-    let house = house().await;
-    let key = admin(&house).await;
-    // Noon of 2026-03-02.
-    for body in [Value::Null, json!({}), json!({ "date": null })] {
-        let (status, done) = ask(&house, Method::POST, "/admin/aggregate", &key, &body).await;
-        assert_eq!((status, &done["data"]["message"]), (200, &json!("Aggregation completed for 2026-03-01")));
-    }
-    for date in
-        ["", "yesterday", "2026-2-1", "2026-02-30", "+2026-02-01", "1970-01-01", "2100-01-01", "2026-02-01 "]
-    {
-        let message =
-            refused(&house, Method::POST, "/admin/aggregate", &key, &json!({ "date": date }), 400).await;
-        assert!(message.contains("date"), "{message}");
-    }
-    for body in [json!({ "date": 20_260_201 }), json!([])] {
-        refused(&house, Method::POST, "/admin/aggregate", &key, &body, 400).await;
-    }
 }

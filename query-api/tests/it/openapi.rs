@@ -13,7 +13,8 @@ const OF_THE_WAY_IN: [(&str, &str); 3] =
     [("POST", "/api/v1/collect"), ("OPTIONS", "/api/v1/collect"), ("GET", "/js/tracker.js")];
 
 /// What is described and may not be routed yet.
-const AWAITED: [(&str, &str); 9] = [
+const AWAITED: [(&str, &str); 10] = [
+    ("POST", "/api/v1/admin/aggregate"),
     ("DELETE", "/api/v1/accounts/{id}"),
     ("DELETE", "/api/v1/websites/{id}"),
     ("GET", "/api/v1/reports/sources"),

@@ -44,7 +44,9 @@ pub(super) async fn aggregate(
     let day = u16::try_from((date - NaiveDate::default()).num_days()).map_err(Problem::internal)?;
     api.keeper.aggregate(day).await?;
     let subject = date.to_string();
-    api.keeper.audit(&caller, Deed { action: "admin.aggregate", subject: &subject, ..Deed::default() }).await?;
+    api.keeper
+        .audit(&caller, Deed { action: "admin.aggregate", subject: &subject, ..Deed::default() })
+        .await?;
     Ok(success(StatusCode::OK, AggregatedView { message: format!("Aggregation completed for {date}") }))
 }
 

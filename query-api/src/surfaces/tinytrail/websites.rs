@@ -95,7 +95,7 @@ pub(super) async fn update(
         let act = Act::on_website(&caller.user, Action::UpdateWebsite, &website, &given);
         Ok((website, act))
     };
-    let website = api.directory.audited(work).await?;
+    let website = Box::pin(api.directory.audited(work)).await?;
     Ok(success(StatusCode::OK, WebsiteView::from(&*website)))
 }
 

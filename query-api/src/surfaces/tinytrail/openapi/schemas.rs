@@ -8,7 +8,6 @@ use super::parts::{
     object, text, text_of, uuid, whole, word,
 };
 use crate::surfaces::tinytrail::accounts::AccountView;
-use crate::surfaces::tinytrail::admin::AggregatedView;
 use crate::surfaces::tinytrail::users::{NewUserView, UserKeyView, UserView};
 
 /// All of them.
@@ -17,8 +16,7 @@ pub(super) fn all(components: ComponentsBuilder) -> ComponentsBuilder {
         .schema_from::<AccountView<'_>>()
         .schema_from::<UserView<'_>>()
         .schema_from::<NewUserView<'_>>()
-        .schema_from::<UserKeyView>()
-        .schema_from::<AggregatedView>();
+        .schema_from::<UserKeyView>();
     shapes().into_iter().fold(components, |components, (name, shape)| components.schema(name, shape))
 }
 
@@ -88,6 +86,7 @@ fn sent() -> Vec<(&'static str, Shape)> {
 /// What the administration answers with, beside what describes itself.
 fn administered() -> Vec<(&'static str, Shape)> {
     vec![
+        ("Aggregated", object([("message", text())])),
         (
             "ContentGroup",
             object([
