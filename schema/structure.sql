@@ -28,6 +28,49 @@ PARTITION BY toYear(at)
 ORDER BY at
 SETTINGS index_granularity = 8192;
 
+CREATE DICTIONARY continent_names
+(
+    `code` String,
+    `name` String
+)
+PRIMARY KEY code
+SOURCE(CLICKHOUSE(TABLE 'continents'))
+LIFETIME(MIN 3600 MAX 7200)
+LAYOUT(COMPLEX_KEY_HASHED());
+
+CREATE VIEW continents
+(
+    `code` String,
+    `name` String
+)
+AS SELECT DISTINCT
+    continent AS code,
+    continent_name AS name
+FROM countries;
+
+CREATE TABLE countries
+(
+    `code` String COMMENT 'ISO 3166-1 alpha-2, and XK',
+    `name` String COMMENT 'in English',
+    `continent` String,
+    `continent_name` String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY code
+SETTINGS index_granularity = 8192;
+
+CREATE DICTIONARY country_names
+(
+    `code` String,
+    `name` String,
+    `continent` String,
+    `continent_name` String
+)
+PRIMARY KEY code
+SOURCE(CLICKHOUSE(TABLE 'countries'))
+LIFETIME(MIN 3600 MAX 7200)
+LAYOUT(COMPLEX_KEY_HASHED());
+
 CREATE TABLE dead_letter_replays
 (
     `stream` LowCardinality(String),

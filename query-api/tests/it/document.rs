@@ -153,7 +153,9 @@ pub(crate) async fn routes(house: &House, key: &str) -> BTreeSet<(String, String
         if path == "/" || path.contains("{*") {
             continue;
         }
-        let address = path.replace("{id}", &Uuid::new_v4().to_string());
+        let address = path
+            .replace("{id}", &Uuid::new_v4().to_string())
+            .replace("{erasure}", &Uuid::new_v4().to_string());
         let response = house.ask(Method::from_bytes(b"BREW").unwrap(), &address, Some(key), None).await;
         assert_eq!(response.status(), 405, "{path}");
         let allowed = response.headers()["allow"].to_str().unwrap().to_owned();

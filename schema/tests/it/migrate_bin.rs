@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Output, Stdio};
 
 use schema::migrate::MIGRATIONS;
-use schema::rollup::ROLLUPS;
+use schema::rollup::{ROLLUPS, Rollup};
 use schema::store::StoreUrl;
 
 use crate::house::{self, number};
@@ -50,11 +50,11 @@ async fn it_lists_applies_and_lists_again() {
     assert_eq!(run("status"), listed("pending"));
     let names: Vec<_> = MIGRATIONS.iter().map(|file| file.name).collect();
     assert_eq!(run("up"), format!("{} migrations were applied: {}.\n", names.len(), names.join(", ")));
-    let rollups: String = ROLLUPS
-        .iter()
-        .map(|rollup| format!("{:<28} version {}, current\n", [rollup.name, "_0"].concat(), rollup.version))
-        .collect();
-    assert_eq!(run("status"), listed("applied") + &rollups);
+    let current = |rollup: &Rollup| {
+        format!("{:<28} version {}, current\n", [rollup.name, "_0"].concat(), rollup.version)
+    };
+    let rollups: Vec<String> = ROLLUPS.iter().map(current).collect();
+    assert_eq!(run("status"), listed("applied") + &rollups.concat());
     assert_eq!(run("up"), "The database is up to date.\n");
 }
 

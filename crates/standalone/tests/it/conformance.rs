@@ -65,9 +65,8 @@ fn source_of(query: &str) -> &'static str {
         || query.contains("metric=exit_page_exits");
     match name {
         "summary" if asks("content_group") => "events",
-        "summary" => "rollup:site_totals",
         "timeseries" if of_pages => "rollup:pages",
-        "timeseries" => "rollup:site_totals",
+        "summary" | "timeseries" => "rollup:site_totals",
         "pages" | "flow" => "rollup:pages",
         "sources" => "rollup:sources",
         "devices" => "rollup:devices",

@@ -21,6 +21,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The `id` and the `erasure` in a path.
+pub(super) struct ErasureId(pub(super) Uuid, pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for ErasureId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let wrong = |name| Problem::field(name, format!("{name} must be a UUID."));
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((id, erasure)) = texts.map_err(|_| wrong("id"))?;
+        let id = Uuid::try_parse(&id).map_err(|_| wrong("id"))?;
+        Ok(Self(id, Uuid::try_parse(&erasure).map_err(|_| wrong("erasure"))?))
+    }
+}
+
 /// The fields of a JSON object.
 #[derive(Deserialize)]
 #[serde(transparent)]

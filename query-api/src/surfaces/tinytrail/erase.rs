@@ -1,9 +1,11 @@
 //! What callers have erased: a website, an account, a visitor. The answer comes when it is absent for everybody; the
 //! data goes afterwards, within minutes, and `schema::erase` writes down when it is gone.
 
-use axum::extract::{Path, State};
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
-use directory::{Account, Admin, Caller, Website};
+use directory::{Admin, Caller, Website};
 use http::StatusCode;
 use schema::erase::visitor_hash;
 use serde::Serialize;
@@ -14,19 +16,16 @@ use uuid::Uuid;
 
 use crate::keeper::Deed;
 use crate::surfaces::tinytrail::Api;
-use crate::surfaces::tinytrail::body::Fields;
-use crate::surfaces::tinytrail::views::{WebsiteView, instant};
+use crate::surfaces::tinytrail::accounts::AccountView;
+use crate::surfaces::tinytrail::body::{ErasureId, Fields, Id};
+use crate::surfaces::tinytrail::views::WebsiteView;
 
 /// Bytes of a body that names a visitor.
 const VISITOR: usize = 16 * 1024;
 
 /// `DELETE /api/v1/websites/:id`
-pub(super) async fn website(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let website = erasable(&api, &caller, &id)?;
+pub(super) async fn website(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
+    let website = erasable(&api, &caller, id)?;
     write_down(&api, &caller, &website, "website.delete").await?;
     let website = api.directory.delete_website(website.id).await?;
     Ok(success(StatusCode::OK, WebsiteView::from(&*website)))
@@ -37,9 +36,8 @@ pub(super) async fn website(
 pub(super) async fn account(
     State(api): State<Api>,
     Admin(caller): Admin,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
-    let id = uuid("id", &id)?;
     if id == caller.user.account_id {
         return Err(Problem::field("id", "id: this is the account of your own API key."));
     }
@@ -65,10 +63,10 @@ pub(super) async fn account(
 pub(super) async fn visitor(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Json(fields): Json<Fields, VISITOR>,
 ) -> Result<Response, Problem> {
-    let website = erasable(&api, &caller, &id)?;
+    let website = erasable(&api, &caller, id)?;
     let visitor = match (fields.text("user_id")?, fields.text("visitor_id")?) {
         (Some(user), None) if !user.is_empty() => api.directory.visitor_of_user(website.id, &user),
         (None, Some(visitor)) => visitor
@@ -92,23 +90,19 @@ pub(super) async fn visitor(
 pub(super) async fn state(
     State(api): State<Api>,
     caller: Caller,
-    Path((id, erasure)): Path<(String, String)>,
+    ErasureId(website, id): ErasureId,
 ) -> Result<Response, Problem> {
-    let website = erasable(&api, &caller, &id)?;
-    let id = uuid("erasure", &erasure)?;
+    let website = erasable(&api, &caller, website)?;
     let state = api.keeper.erasure(website.id, id).await?.ok_or(Problem::NotFound("Erasure"))?;
     Ok(success(StatusCode::OK, ErasureView { id, state }))
 }
 
 /// The website, for somebody who may do away with its data: a key that is good for one website only is a server's or an
 /// app's, and may not.
-fn erasable(api: &Api, caller: &Caller, id: &str) -> Result<std::sync::Arc<Website>, Problem> {
-    let website = caller.website(&api.directory, uuid("id", id)?)?;
-    if caller.user.website_id.is_some() { Err(Problem::Forbidden) } else { Ok(website) }
-}
-
-fn uuid(name: &'static str, text: &str) -> Result<Uuid, Problem> {
-    Uuid::try_parse(text).map_err(|_| Problem::field(name, format!("{name} must be a UUID.")))
+fn erasable(api: &Api, caller: &Caller, id: Uuid) -> Result<Arc<Website>, Problem> {
+    let website = caller.website(&api.directory, id)?;
+    caller.may_change()?;
+    Ok(website)
 }
 
 async fn write_down(
@@ -126,21 +120,6 @@ async fn write_down(
         ..Deed::default()
     };
     api.keeper.audit(caller, deed).await
-}
-
-/// An account.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AccountView<'a> {
-    id: Uuid,
-    name: &'a str,
-    created_at: String,
-}
-
-impl<'a> From<&'a Account> for AccountView<'a> {
-    fn from(account: &'a Account) -> Self {
-        Self { id: account.id, name: &account.name, created_at: instant(account.created_at) }
-    }
 }
 
 /// An erasure of a visitor.

@@ -90,7 +90,7 @@ fn websites() -> Vec<Operation> {
             .about(
                 "A domain is taken once per account. `account_id` is for admins; without it the website is made in the \
                  caller's own account. `timezone` is an IANA name and decides where the website's days begin; `respect_dnt` \
-                 keeps nothing of visitors who ask not to be tracked.",
+                 keeps nothing of visitors who ask not to be tracked; `retention_days` keeps events for so many days, and then no longer.",
             )
             .by(Who::User)
             .takes("WebsiteFields", example)
@@ -112,6 +112,22 @@ fn websites() -> Vec<Operation> {
             .by(Who::User)
             .of("Website ID")
             .answers(200, "The deleted website.", success(named("Website")))
+            .refuses(&[403]),
+        operation(Post, "/api/v1/websites/{id}/erasures", "eraseVisitor", "Websites", "Erase a visitor")
+            .about(
+                "Erases all that has been received of one visitor until now, by the website's own `user_id` or by the \
+                 `visitor_id` that is stored; all reports are corrected. It is done within minutes.",
+            )
+            .by(Who::User)
+            .of("Website ID")
+            .takes("ErasureFields", json!({ "user_id": "u-1001" }))
+            .answers(202, "The erasure, asked for.", success(named("Erasure")))
+            .refuses(&[403]),
+        operation(Get, "/api/v1/websites/{id}/erasures/{erasure}", "getErasure", "Websites", "Show an erasure")
+            .by(Who::User)
+            .of("Website ID")
+            .of_part("erasure", "Erasure ID")
+            .answers(200, "How far it is.", success(named("Erasure")))
             .refuses(&[403]),
         operation(Post, "/api/v1/websites/{id}/keys", "createWebsiteKey", "Websites", "Create a key for one website")
             .about("Makes a user whose key is good for this website only. The answer holds the key.")

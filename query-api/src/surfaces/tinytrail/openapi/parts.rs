@@ -171,8 +171,13 @@ impl Operation {
 
     /// The `id` in the path: it may be malformed or nobody's.
     pub(super) fn of(self, what: &'static str) -> Self {
+        self.of_part("id", what)
+    }
+
+    /// A part of the path that names what it is about.
+    pub(super) fn of_part(self, name: &'static str, what: &'static str) -> Self {
         let parameter = ParameterBuilder::new()
-            .name("id")
+            .name(name)
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
             .description(Some(what))

@@ -72,7 +72,7 @@ fn website() -> Parameter {
     must("website_id", uuid(), "Target website")
 }
 
-fn common() -> [Parameter; 9] {
+fn common() -> [Parameter; 11] {
     [
         query("period", word(&PERIODS), "A range of days by name, `7d` unless given."),
         query("start_date", date(), "The first day. Overrides `period`; alone it reaches to today."),
@@ -84,6 +84,13 @@ fn common() -> [Parameter; 9] {
         ),
         query("include_bots", word(&["true", "false"]), "`true` to count bots too."),
         query("content_group", text_of(1, 100), "Only this content group."),
+        query("timezone", text(), "The IANA zone of the days; the website's unless given."),
+        query(
+            "filters",
+            text_of(1, 16_384),
+            "JSON: a test (`dimension`, `operator`: `is`, `is_not`, `contains`, `starts_with` or `in`, `value`), or a tree of \
+             them under `and`, `or` and `not`.",
+        ),
         query("page", whole(1, 1_000_000), "Which page of the rows, 1 unless given."),
         query("per_page", whole(1, 500), "Rows of a page, 50 unless given."),
         query("format", word(&["json", "csv"]), "`csv` for a table as a download."),

@@ -49,6 +49,7 @@ fn sent() -> Vec<(&'static str, Shape)> {
                 ("excluded_ips?", ips()),
                 ("timezone?", text()),
                 ("respect_dnt?", boolean()),
+                ("retention_days?", whole(1, 36_525)),
                 ("account_id?", uuid()),
             ]),
         ),
@@ -60,9 +61,11 @@ fn sent() -> Vec<(&'static str, Shape)> {
                 ("excluded_ips?", ips()),
                 ("timezone?", text()),
                 ("respect_dnt?", boolean()),
+                ("retention_days?", whole(1, 36_525)),
             ]),
         ),
         ("KeyFields", object([("email?", text_of(0, bounds::EMAIL))])),
+        ("ErasureFields", object([("user_id?", text()), ("visitor_id?", text())])),
         ("AggregateFields", object([("date?", date())])),
         (
             "Event",
@@ -87,6 +90,7 @@ fn sent() -> Vec<(&'static str, Shape)> {
 fn administered() -> Vec<(&'static str, Shape)> {
     vec![
         ("Aggregated", object([("message", text())])),
+        ("Erasure", object([("id", uuid()), ("state", word(&["requested", "begun", "done"]))])),
         (
             "ContentGroup",
             object([
@@ -104,6 +108,7 @@ fn administered() -> Vec<(&'static str, Shape)> {
                 ("contentGroups", list(named("ContentGroup"))),
                 ("excludedIps", list(text())),
                 ("respectDnt?", boolean()),
+                ("retentionDays?", whole(1, 36_525)),
                 ("createdAt", instant()),
             ]),
         ),
