@@ -166,6 +166,8 @@ fn reported() -> Vec<(&'static str, Shape)> {
     ];
     let flow = [
         ("period", named("Period")),
+        ("page", whole(1, 1_000_000)),
+        ("per_page", whole(1, 500)),
         ("landing_pages", list(object([("path", text()), ("entries", count())]))),
         ("exit_pages", list(object([("path", text()), ("exits", count())]))),
     ];
