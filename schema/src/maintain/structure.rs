@@ -115,8 +115,10 @@ fn of_rollup(
 
 /// The first line that is not in the other text.
 fn first_difference(wanted: &str, found: &str) -> String {
-    let lines: Vec<_> = wanted.lines().map(str::trim).collect();
-    match found.lines().map(str::trim).find(|line| !lines.contains(line)) {
+    // What follows a line decides whether it ends with a comma.
+    let plain = |line| str::trim_end_matches(str::trim(line), ',');
+    let lines: Vec<_> = wanted.lines().map(plain).collect();
+    match found.lines().map(plain).find(|line| !lines.contains(line)) {
         Some(line) => format!("it has `{line}`"),
         None => "something of it is missing".to_owned(),
     }

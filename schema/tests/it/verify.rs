@@ -55,7 +55,7 @@ async fn what_was_done_by_hand_is_told_by_name() {
     let mut told = vec![
         "devices_0 is not as the files make it: it has ``mine` Int64",
         "event_types_0 is not as the files make it: ",
-        "events is not as the files make it: it has ``mine` String,`",
+        "events is not as the files make it: it has ``mine` String`",
         "identified_0 is missing",
         "pages is not as the files make it: it has `WHERE ",
         "places_0_view is not as the files make it: ",
