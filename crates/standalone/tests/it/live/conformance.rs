@@ -35,7 +35,12 @@ async fn the_cases_are_exact_after_rollups_were_made_again_dropped_and_changed()
         client.query_raw(&twice).execute().await.unwrap();
     }
     let findings = own.verify(Range::default(), &mut Silent).await.unwrap();
-    assert_eq!(findings.differences.len(), ROLLUPS.len(), "each of them says something of the cases");
+    // Nobody is identified in the cases.
+    assert_eq!(
+        findings.differences.len(),
+        ROLLUPS.len() - 1,
+        "each of the others says something of the cases"
+    );
     own.rebuild(None, Range::default(), &mut Silent).await.unwrap();
     assert_exact(&house, &cases, &own).await;
 
@@ -48,11 +53,14 @@ async fn the_cases_are_exact_after_rollups_were_made_again_dropped_and_changed()
     while own.is_building().await.unwrap() {
         own.finish(&mut Silent).await.unwrap();
     }
+    // The API asks every five seconds which rollups are whole.
+    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
     assert_exact(&house, &cases, &own).await;
 
-    // Another version of each: what it says is what the one before said.
+    // Another version of each: it says what the events say. The API of this release does not ask it.
     let later = maintainer(&house, Work::Own.rollups(2));
     migrate::up_with(&house.store, MIGRATIONS, Work::Own.rollups(2), LockTimes::default()).await.unwrap();
     later.finish(&mut Silent).await.unwrap();
-    assert_exact(&house, &cases, &later).await;
+    let findings = later.verify(Range::default(), &mut Silent).await.unwrap();
+    assert!(findings.is_clean() && findings.unsure.is_none(), "{findings:#?}");
 }
