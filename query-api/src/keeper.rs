@@ -1,18 +1,16 @@
 //! What callers may do to what is stored, apart from asking about it: have it erased, have a day's sums made again. The work
-//! is that of `schema`; here it is written down who asked for it.
+//! is that of `schema`.
 
 use std::time::Duration;
 
 use clickhouse::Client;
-use directory::Caller;
-use schema::audit;
 use schema::epochs::EpochError;
 use schema::erase;
 use schema::maintain::{Maintainer, Range};
 use schema::migrate::{LockTimes, MIGRATIONS, MigrateError};
 use schema::rollup::change::Silent;
 use schema::rollup::{ROLLUPS, RollupError};
-use schema::rows::{AuditRow, Day};
+use schema::rows::Day;
 use schema::store::StoreUrl;
 use service::{Clock, Problem};
 use uuid::Uuid;
@@ -34,46 +32,12 @@ pub struct Keeper {
     clock: Clock,
 }
 
-/// What is written down of somebody's deed.
-#[derive(Debug, Clone, Default)]
-pub struct Deed<'a> {
-    /// What was done, such as `website.delete`.
-    pub action: &'static str,
-    /// The account that it is about; nil: none.
-    pub account_id: Uuid,
-    /// The website that it is about; nil: none.
-    pub website_id: Uuid,
-    /// What else it is about: an id, a date or a hash; nothing personal, no secret.
-    pub subject: &'a str,
-    /// How it went, as JSON; nothing personal, no secret.
-    pub detail: &'a str,
-}
-
 impl Keeper {
     /// A keeper of a store.
     pub fn new(store: &StoreUrl, clock: Clock) -> Self {
         let times = LockTimes { wait: QUEUE, ..LockTimes::default() };
         let maintainer = Maintainer::with(store.clone(), MIGRATIONS, ROLLUPS, times).patient(PATIENCE);
         Self { client: store.client(), maintainer, clock }
-    }
-
-    /// The time.
-    pub fn now(&self) -> i64 {
-        self.clock.now()
-    }
-
-    /// Writes down who did what.
-    pub async fn audit(&self, caller: &Caller, deed: Deed<'_>) -> Result<(), Problem> {
-        let row = AuditRow {
-            at: self.clock.now(),
-            actor: caller.user.id.to_string(),
-            action: deed.action.to_owned(),
-            account_id: deed.account_id,
-            website_id: deed.website_id,
-            subject: deed.subject.to_owned(),
-            detail: deed.detail.to_owned(),
-        };
-        audit::record(&self.client, &row).await.map_err(unavailable)
     }
 
     /// How many events of a website are stored.

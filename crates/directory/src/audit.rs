@@ -26,6 +26,14 @@ pub enum Action {
     CreateWebsite,
     /// A website's settings were changed.
     UpdateWebsite,
+    /// A website was deleted, and its data with it.
+    DeleteWebsite,
+    /// An account was deleted, with its users, websites and all of their data.
+    DeleteAccount,
+    /// The erasure of a visitor was asked for.
+    EraseVisitor,
+    /// A day's rollups were made equal to its events again.
+    Aggregate,
 }
 
 impl Action {
@@ -38,6 +46,10 @@ impl Action {
             Self::RevealKey => "user.reveal_key",
             Self::CreateWebsite => "website.create",
             Self::UpdateWebsite => "website.update",
+            Self::DeleteWebsite => "website.delete",
+            Self::DeleteAccount => "account.delete",
+            Self::EraseVisitor => "visitor.erase",
+            Self::Aggregate => "admin.aggregate",
         }
     }
 }
@@ -54,28 +66,33 @@ pub struct Act {
 }
 
 impl Act {
-    /// Something that is about no account yet.
-    fn new(actor: &User, action: Action, subject: Uuid) -> Self {
+    /// Something that is about no account: `subject` is an id, a date or a hash.
+    pub fn new(actor: &User, action: Action, subject: String) -> Self {
         Self {
             actor: actor.id,
             action,
             account_id: Uuid::nil(),
             website_id: Uuid::nil(),
-            subject: subject.to_string(),
+            subject,
             detail: "{}".into(),
         }
     }
 
     /// Something that is about an account.
     pub fn on_account(actor: &User, action: Action, account: Uuid) -> Self {
-        Self { account_id: account, ..Self::new(actor, action, account) }
+        Self { account_id: account, ..Self::new(actor, action, account.to_string()) }
     }
 
     /// Something that is about a user.
     pub fn on_user(actor: &User, action: Action, user: &User) -> Self {
         let website_id = user.website_id.unwrap_or_default();
         let detail = ["{\"role\":\"", user.role.as_str(), "\"}"].concat();
-        Self { account_id: user.account_id, website_id, detail, ..Self::new(actor, action, user.id) }
+        Self {
+            account_id: user.account_id,
+            website_id,
+            detail,
+            ..Self::new(actor, action, user.id.to_string())
+        }
     }
 
     /// Something that is about a website. `settings` are the names of those that were given.
@@ -87,8 +104,20 @@ impl Act {
             account_id: website.account_id,
             website_id: website.id,
             detail,
-            ..Self::new(actor, action, website.id)
+            ..Self::new(actor, action, website.id.to_string())
         }
+    }
+
+    /// The same about something more particular: an id, a date or a hash.
+    #[must_use]
+    pub fn about(self, subject: String) -> Self {
+        Self { subject, ..self }
+    }
+
+    /// The same with how it went, as a JSON object of numbers and names.
+    #[must_use]
+    pub fn with(self, detail: String) -> Self {
+        Self { detail, ..self }
     }
 }
 

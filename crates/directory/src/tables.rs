@@ -130,7 +130,7 @@ impl Tables {
     }
 
     pub(crate) async fn put_audit(&self, row: &AuditRow) -> Result<(), DirectoryError> {
-        put(&self.client, "audit_log", row).await
+        within(schema::audit::record(&self.client, row)).await
     }
 
     pub(crate) async fn put_website(&self, row: &WebsiteRow) -> Result<(), DirectoryError> {

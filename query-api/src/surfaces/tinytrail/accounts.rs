@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, SecondsFormat};
 use directory::{Account, Act, Action, Admin};
 use http::StatusCode;
 use serde::Serialize;
@@ -16,6 +15,7 @@ use uuid::Uuid;
 
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::body::Fields;
+use crate::surfaces::tinytrail::views::instant;
 
 /// Bytes of an account's or a user's fields: a name and an address.
 pub(super) const FIELDS: usize = 16 * 1024;
@@ -61,9 +61,4 @@ pub(super) async fn create(
     };
     let account = api.directory.audited(work).await?;
     Ok(success(StatusCode::CREATED, AccountView::from(&account)))
-}
-
-/// `2026-01-15T10:30:00.000Z`
-pub(super) fn instant(millis: i64) -> String {
-    DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

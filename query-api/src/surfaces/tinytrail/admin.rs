@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
-use directory::Admin;
+use directory::{Act, Action, Admin};
 use http::StatusCode;
 use serde::Serialize;
 use service::Problem;
@@ -12,7 +12,6 @@ use service::dialect::success;
 use service::extract::{Bounded, parse_json};
 use utoipa::ToSchema;
 
-use crate::keeper::Deed;
 use crate::report::period::{EARLIEST, LATEST};
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::accounts::FIELDS;
@@ -43,10 +42,7 @@ pub(super) async fn aggregate(
     };
     let day = u16::try_from((date - NaiveDate::default()).num_days()).map_err(Problem::internal)?;
     api.keeper.aggregate(day).await?;
-    let subject = date.to_string();
-    api.keeper
-        .audit(&caller, Deed { action: "admin.aggregate", subject: &subject, ..Deed::default() })
-        .await?;
+    api.directory.record(&Act::new(&caller.user, Action::Aggregate, date.to_string())).await?;
     Ok(success(StatusCode::OK, AggregatedView { message: format!("Aggregation completed for {date}") }))
 }
 

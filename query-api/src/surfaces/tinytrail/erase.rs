@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use directory::{Admin, Caller, Website};
+use directory::{Act, Action, Admin, Caller, Website};
 use http::StatusCode;
 use schema::erase::visitor_hash;
 use serde::Serialize;
@@ -14,7 +14,6 @@ use service::dialect::success;
 use service::extract::Json;
 use uuid::Uuid;
 
-use crate::keeper::Deed;
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::accounts::AccountView;
 use crate::surfaces::tinytrail::body::{ErasureId, Fields, Id};
@@ -26,7 +25,7 @@ const VISITOR: usize = 16 * 1024;
 /// `DELETE /api/v1/websites/:id`
 pub(super) async fn website(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     let website = erasable(&api, &caller, id)?;
-    write_down(&api, &caller, &website, "website.delete").await?;
+    write_down(&api, &caller, &website).await?;
     let website = api.directory.delete_website(website.id).await?;
     Ok(success(StatusCode::OK, WebsiteView::from(&*website)))
 }
@@ -49,10 +48,10 @@ pub(super) async fn account(
     let websites: Vec<_> =
         snapshot.websites().iter().filter(|website| website.account_id == id).cloned().collect();
     let detail = format!(r#"{{"users":{users},"websites":{}}}"#, websites.len());
-    let deed = Deed { action: "account.delete", account_id: id, detail: &detail, ..Deed::default() };
-    api.keeper.audit(&caller, deed).await?;
+    let act = Act::on_account(&caller.user, Action::DeleteAccount, id).with(detail);
+    api.directory.record(&act).await?;
     for website in websites {
-        write_down(&api, &caller, &website, "website.delete").await?;
+        write_down(&api, &caller, &website).await?;
     }
     let account = api.directory.delete_account(id).await?;
     Ok(success(StatusCode::OK, AccountView::from(&account)))
@@ -75,14 +74,8 @@ pub(super) async fn visitor(
         _ => return Err(Problem::body("Give either user_id or visitor_id.")),
     };
     let erasure = api.keeper.erase_visitor(website.id, visitor).await?;
-    let deed = Deed {
-        action: "visitor.erase",
-        account_id: website.account_id,
-        website_id: website.id,
-        subject: &visitor_hash(website.id, visitor),
-        ..Deed::default()
-    };
-    api.keeper.audit(&caller, deed).await?;
+    let act = Act::on_website(&caller.user, Action::EraseVisitor, &website, &[]);
+    api.directory.record(&act.about(visitor_hash(website.id, visitor))).await?;
     Ok(success(StatusCode::ACCEPTED, ErasureView { id: erasure, state: "requested".to_owned() }))
 }
 
@@ -105,21 +98,11 @@ fn erasable(api: &Api, caller: &Caller, id: Uuid) -> Result<Arc<Website>, Proble
     Ok(website)
 }
 
-async fn write_down(
-    api: &Api,
-    caller: &Caller,
-    website: &Website,
-    action: &'static str,
-) -> Result<(), Problem> {
+/// Before it is done: of what was deleted nobody could tell the size any more.
+async fn write_down(api: &Api, caller: &Caller, website: &Website) -> Result<(), Problem> {
     let detail = format!(r#"{{"events":{}}}"#, api.keeper.events_of(website.id).await?);
-    let deed = Deed {
-        action,
-        account_id: website.account_id,
-        website_id: website.id,
-        detail: &detail,
-        ..Deed::default()
-    };
-    api.keeper.audit(caller, deed).await
+    let act = Act::on_website(&caller.user, Action::DeleteWebsite, website, &[]).with(detail);
+    Ok(api.directory.record(&act).await?)
 }
 
 /// An erasure of a visitor.

@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::surfaces::tinytrail::Api;
-use crate::surfaces::tinytrail::accounts::{FIELDS, instant};
+use crate::surfaces::tinytrail::accounts::FIELDS;
 use crate::surfaces::tinytrail::body::{Fields, Id};
+use crate::surfaces::tinytrail::views::instant;
 
 /// A user, without the key.
 #[derive(Serialize, ToSchema)]
@@ -62,6 +63,12 @@ pub(super) struct NewUserView<'a> {
     api_key: String,
 }
 
+impl<'a> NewUserView<'a> {
+    pub(super) fn of(user: &'a User, key: &ApiKey) -> Self {
+        Self { user: UserView::from(user), api_key: key.to_string() }
+    }
+}
+
 /// A user's key.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -98,8 +105,7 @@ pub(super) async fn create(
         Ok(((user, key), act))
     };
     let (user, key) = api.directory.audited(work).await?;
-    let view = NewUserView { user: UserView::from(&user), api_key: key.to_string() };
-    Ok(success(StatusCode::CREATED, view))
+    Ok(success(StatusCode::CREATED, NewUserView::of(&user, &key)))
 }
 
 /// `GET /api/v1/users/:id/api-key`: the key again. It is not shown before the reading is in the audit log.

@@ -1,7 +1,7 @@
 //! What TinyTrail's answers look like: envelopes, names, rates and rounding.
 
 use chrono::{DateTime, SecondsFormat};
-use directory::{ApiKey, User, Website};
+use directory::Website;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -187,33 +187,6 @@ impl<'a> From<&'a Website> for WebsiteView<'a> {
             respect_dnt: website.respect_dnt,
             retention_days: website.retention_days,
             created_at: instant(website.created_at),
-        }
-    }
-}
-
-/// A key that is good for one website, and whose it is.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct KeyView<'a> {
-    id: Uuid,
-    account_id: Uuid,
-    website_id: Option<Uuid>,
-    email: &'a str,
-    role: &'static str,
-    api_key: String,
-    created_at: String,
-}
-
-impl<'a> KeyView<'a> {
-    pub(super) fn of(user: &'a User, key: &ApiKey) -> Self {
-        Self {
-            id: user.id,
-            account_id: user.account_id,
-            website_id: user.website_id,
-            email: &user.email,
-            role: user.role.as_str(),
-            api_key: key.to_string(),
-            created_at: instant(user.created_at),
         }
     }
 }

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::surfaces::tinytrail::Api;
 use crate::surfaces::tinytrail::body::{Fields, Id};
-use crate::surfaces::tinytrail::views::{KeyView, WebsiteView};
+use crate::surfaces::tinytrail::users::NewUserView;
+use crate::surfaces::tinytrail::views::WebsiteView;
 
 /// What can be set about a website, in the order in which it is told.
 const SETTINGS_NAMES: [&str; 6] =
@@ -121,7 +122,7 @@ pub(super) async fn add_key(
         Ok(((user, key), act))
     };
     let (user, key) = api.directory.audited(work).await?;
-    Ok(success(StatusCode::CREATED, KeyView::of(&user, &key)))
+    Ok(success(StatusCode::CREATED, NewUserView::of(&user, &key)))
 }
 
 /// Only an admin may say whose the website is; a user who names the own account says nothing new.

@@ -134,6 +134,6 @@ fn websites() -> Vec<Operation> {
             .by(Who::Admin)
             .of("Website ID")
             .takes("KeyFields", json!({ "email": "till" }))
-            .answers(201, "The new user, with the key.", success(named("WebsiteKey"))),
+            .answers(201, "The new user, with the key.", success(named("NewUser"))),
     ]
 }

@@ -112,18 +112,6 @@ fn administered() -> Vec<(&'static str, Shape)> {
                 ("createdAt", instant()),
             ]),
         ),
-        (
-            "WebsiteKey",
-            object([
-                ("id", uuid()),
-                ("accountId", uuid()),
-                ("websiteId", uuid()),
-                ("email", text()),
-                ("role", word(&["user"])),
-                ("apiKey", text()),
-                ("createdAt", instant()),
-            ]),
-        ),
     ]
 }
 
