@@ -311,7 +311,7 @@ CREATE TABLE events
     `region` LowCardinality(String) CODEC(ZSTD(1)),
     `city` LowCardinality(String) CODEC(ZSTD(1)),
     `language` LowCardinality(String) CODEC(ZSTD(1)),
-    `event_id` UUID COMMENT 'from the caller\'s event id; zero when none was given' CODEC(ZSTD(1)),
+    `event_id` UUID COMMENT 'from the caller\'s event id; zero when none was given' CODEC(ZSTD(1)) TTL if(received_after_ms = 0, toDateTime(time, 'UTC') + toIntervalDay(10), toDateTime('2106-01-01 00:00:00', 'UTC')),
     `stream` LowCardinality(String) COMMENT 'which stream the offsets belong to' CODEC(ZSTD(1)),
     `kafka_partition` UInt16 CODEC(ZSTD(1)),
     `kafka_offset` UInt64 CODEC(Delta(8), ZSTD(1)),
@@ -321,7 +321,7 @@ CREATE TABLE events
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(day)
 ORDER BY (website_id, day, visitor_id, time)
-SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192, merge_with_ttl_timeout = 86400;
 
 CREATE VIEW identified
 (

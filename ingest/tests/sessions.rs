@@ -311,7 +311,10 @@ async fn client() -> clickhouse::Client {
         .unwrap()
         .with_database(&format!("test_sessions_{}", std::process::id()));
     schema::migrate::up(&store).await.unwrap();
-    store.client()
+    let client = store.client();
+    // These events are older than ids are kept.
+    client.query("SYSTEM STOP TTL MERGES events").execute().await.unwrap();
+    client
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ pub const MIGRATIONS: &[Migration] = files! {
     "0012_audit_and_erasures" => "migrations/0012_audit_and_erasures.sql",
     "0013_retention" => "migrations/0013_retention.sql",
     "0014_names" => "migrations/0014_names.sql",
+    "0015_event_ids_lapse" => "migrations/0015_event_ids_lapse.sql",
 };
 
 /// Why the schema could not be brought up to date.

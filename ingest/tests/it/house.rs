@@ -63,6 +63,8 @@ pub(crate) async fn store_of_its_own() -> StoreUrl {
     let database = format!("ingest_{}", Uuid::new_v4().simple());
     let store = StoreUrl::parse(&engine.store_url).unwrap().with_database(&database);
     schema::migrate::up(&store).await.unwrap();
+    // Here it is March 2026 for good, and by the store's own clock these events are older than ids are kept.
+    store.client().query("SYSTEM STOP TTL MERGES events").execute().await.unwrap();
     store
 }
 

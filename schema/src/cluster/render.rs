@@ -185,7 +185,11 @@ impl Cluster {
             let known = CHANGES.iter().find(|(words, _)| *words == verb.as_slice());
             let (_, concerns_columns) =
                 known.ok_or_else(|| source.refusal("it changes what is not known here"))?;
-            if let (true, Some(first), Some(last)) = (concerns_columns, change.first(), change.last()) {
+            // How long a column's values are kept concerns only where they are kept.
+            let is_ttl = change.get(3).is_some_and(|token| token.text == "TTL");
+            if let (true, Some(first), Some(last)) =
+                (*concerns_columns && !is_ttl, change.first(), change.last())
+            {
                 of_columns.push(&source.statement[first.at..last.end()]);
             }
         }

@@ -248,7 +248,7 @@ pub(crate) async fn finish(
     progress: &mut dyn Progress,
 ) -> Result<Vec<String>, RollupError> {
     let newest = epochs::current(client).await?.number;
-    let mut finished = Vec::new();
+    let mut whole = Vec::new();
     for (rollup, table) in building(client, rollups).await? {
         if table.since > newest || !missing(client, &table).await?.is_empty() {
             // Rows would pass it by.
@@ -257,16 +257,18 @@ pub(crate) async fn finish(
         epochs::wait(client, table.since, patience).await?;
         end_leftovers(client).await?;
         backfill(client, rollup, &table, progress).await?;
-        move_readers(client, rollup, &table).await?;
         tracing::info!(
             rollup = rollup.name,
             version = rollup.version,
             table = table.name,
             "A rollup was built."
         );
-        finished.push(table.rollup);
+        whole.push(table);
     }
-    Ok(finished)
+    if !whole.is_empty() {
+        move_readers(client, &whole).await?;
+    }
+    Ok(whole.into_iter().map(|table| table.rollup).collect())
 }
 
 /// Puts all that came before a table into it, and compares. What was done is not done again, unless it is wrong: somebody
@@ -298,22 +300,23 @@ fn days(differences: &[Difference]) -> usize {
     days.len()
 }
 
-/// Readers see the new table from one moment to the next. Meanwhile no batch is on its way, so that none is in what they
-/// saw before and not yet in the new table: when a loader does not stand still, nobody is moved.
-async fn move_readers(client: &Client, rollup: &Rollup, table: &RollupTable) -> Result<(), RollupError> {
-    let before: Vec<RollupTable> = tables::all(client)
-        .await?
-        .into_iter()
-        .filter(|other| other.rollup == rollup.name && other.state == State::Current)
-        .collect();
+/// Readers see the new tables from one moment to the next. Meanwhile no batch is on its way, so that none is in what they
+/// saw before and not yet in a new table: when a loader does not stand still, nobody is moved. The loaders are held once
+/// for all tables.
+async fn move_readers(client: &Client, whole: &[RollupTable]) -> Result<(), RollupError> {
+    let there = tables::all(client).await?;
     let epoch = epochs::current(client).await?.number + 1;
     epochs::begin(client, epoch, HOLD, "readers move to another table").await?;
     let moved = async {
         epochs::wait(client, epoch, STANDSTILL).await?;
-        show(client, rollup.name, &table.name).await?;
-        tables::record(client, table, Some(State::Current)).await?;
-        for old in &before {
-            tables::record(client, old, Some(State::Old)).await?;
+        for table in whole {
+            show(client, &table.rollup, &table.name).await?;
+            tables::record(client, table, Some(State::Current)).await?;
+            let is_before =
+                |other: &&RollupTable| other.rollup == table.rollup && other.state == State::Current;
+            for old in there.iter().filter(is_before) {
+                tables::record(client, old, Some(State::Old)).await?;
+            }
         }
         Ok(())
     }

@@ -110,6 +110,15 @@ fn a_rollup_adds_up_on_the_shard_what_comes_to_the_shard() {
 }
 
 #[test]
+fn how_long_a_columns_values_are_kept_is_said_where_they_are_kept() {
+    let sql = "ALTER TABLE events\n    MODIFY COLUMN event_id TTL toDateTime(time) + toIntervalDay(10)";
+    assert_eq!(
+        render(sql),
+        "ALTER TABLE events_local ON CLUSTER 'footfall'\n    MODIFY COLUMN event_id TTL toDateTime(time) + toIntervalDay(10)"
+    );
+}
+
+#[test]
 fn a_change_of_columns_is_for_both_tables_and_any_other_for_the_parts() {
     assert_eq!(
         render(

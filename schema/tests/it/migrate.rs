@@ -174,3 +174,32 @@ async fn at_once(migrators: usize) {
     let left = tables(&store.client()).await;
     assert!(!left.iter().any(|name| name.starts_with("migration_lock")), "{left:?}");
 }
+
+/// A repeat may come 24 hours later, from a stream that keeps events for seven days; a log may be imported again in a year.
+#[tokio::test]
+async fn an_event_id_lapses_after_ten_days_unless_the_event_was_received_later_than_it_happened() {
+    let store = house::missing().await;
+    migrate::up(&store).await.unwrap();
+    let client = store.client();
+    // In one insert, and so in one part of the store for each month.
+    run(
+        &client,
+        "INSERT INTO events (website_id, day, time, received_after_ms, path, event_id)
+         SELECT generateUUIDv4(), toDate(at), at, after, path, generateUUIDv4() FROM VALUES(
+             'at DateTime64(3), after Int64, path String',
+             (now64(3, 'UTC') - toIntervalHour(1), 0, '/now'),
+             (now64(3, 'UTC') - toIntervalHour(10 * 24 - 1), 0, '/nine days'),
+             (now64(3, 'UTC') - toIntervalHour(10 * 24 + 1), 0, '/ten days'),
+             (now64(3, 'UTC') - toIntervalHour(10 * 24 + 1), 1, '/ten days, from a log'),
+             (toDateTime64('2015-05-17 10:05:03', 3, 'UTC'), 300000000000, '/years, from a log'))",
+    )
+    .await;
+    run(&client, "OPTIMIZE TABLE events FINAL").await;
+    let kept: Vec<String> = house::rows(
+        &client,
+        "SELECT path FROM events WHERE event_id != toUUID('00000000-0000-0000-0000-000000000000') ORDER BY time, path",
+    )
+    .await;
+    assert_eq!(kept, ["/years, from a log", "/ten days, from a log", "/nine days", "/now"]);
+    assert_eq!(number(&client, "SELECT count() FROM events").await, 5, "the events stay");
+}
