@@ -2,8 +2,12 @@
 //!
 //! * [`traffic`]: what visitors do, from a seed; as events, as a stream's records and as requests,
 //! * [`rows`]: the rows that the loader makes of it,
-//! * [`world`]: which sites, agents, sources and places there are.
+//! * [`world`]: which sites, agents, sources and places there are,
+//! * [`clock`]: what a process has used,
+//! * [`figures`]: what was measured, as a table and as JSON.
 
+pub mod clock;
+pub mod figures;
 pub mod random;
 pub mod rows;
 pub mod traffic;

@@ -2,6 +2,7 @@
 //! insert with and without the views. See the README for how to read it.
 
 use anyhow::Context as _;
+use benches::figures::amount;
 use benches::rows::blocks;
 use benches::traffic::{PARTITIONS, Shape};
 use clap::Parser;
@@ -23,7 +24,7 @@ const FIRST_DAY: u16 = 20_458;
 #[derive(Parser)]
 struct Args {
     /// How many events, about; `10M` and `500k` are read too.
-    #[arg(long, default_value = "1M", value_parser = count)]
+    #[arg(long, default_value = "1M", value_parser = amount)]
     events: u64,
     /// On how many days.
     #[arg(long, default_value_t = 75)]
@@ -34,16 +35,6 @@ struct Args {
     /// Rounds of the inserts.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-}
-
-fn count(text: &str) -> Result<u64, &'static str> {
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'M') => (&text[..text.len() - 1], 1_000_000),
-        Some(b'k') => (&text[..text.len() - 1], 1_000),
-        _ => (text, 1),
-    };
-    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    number.ok_or("expected a number such as 1000000 or 1M")
 }
 
 #[tokio::main]
