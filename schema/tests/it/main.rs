@@ -17,6 +17,5 @@ mod rows;
 mod shards;
 mod site_totals;
 mod site_totals_laws;
-mod speed;
 mod structure;
 mod verify;
