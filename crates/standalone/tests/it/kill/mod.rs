@@ -5,6 +5,7 @@ mod bridge;
 mod brokers;
 mod cases;
 mod collect;
+mod deletion;
 mod failpoints;
 mod fuse;
 mod import;
