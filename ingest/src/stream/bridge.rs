@@ -315,6 +315,8 @@ impl Stream for Bridge {
         tasks.join_all().await;
         if let Some(kafka) = core.link.kafka() {
             kafka.close_within(core.options.close_wait).await;
+            // The next owner of the journal looks up what has landed: nothing may land behind its back.
+            kafka.abandon();
         }
         core.journal.close().await;
         let left = core.journal.stored_records().unwrap_or(0);
@@ -330,5 +332,9 @@ impl Stream for Bridge {
 impl Drop for Bridge {
     fn drop(&mut self) {
         self.core.stop.cancel();
+        // While the journal is still ours: its next owner looks up what has landed, and what lands later would be twice in Kafka.
+        if let Some(kafka) = self.core.link.kafka() {
+            kafka.abandon();
+        }
     }
 }

@@ -258,6 +258,11 @@ impl Kafka {
         self.producer.flush(left.max(LAST_FLUSH)).await;
     }
 
+    /// From now on nothing is sent of what is under way, also by a client that somebody still keeps.
+    pub(super) fn abandon(&self) {
+        self.producer.abandon();
+    }
+
     /// Asks the brokers on a thread where that may block.
     async fn ask<T: Send + 'static>(
         &self,

@@ -185,6 +185,11 @@ impl Producer {
         }
     }
 
+    /// Sends nothing more of what is under way; it is answered as unsure.
+    pub(super) fn abandon(&self) {
+        self.client.load().purge(PurgeConfig::default().queue().inflight());
+    }
+
     /// Waits for what is under way.
     pub(super) async fn flush(&self, patience: Duration) {
         let client = self.client.load_full();
