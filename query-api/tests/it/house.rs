@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clickhouse::Client;
 use directory::{ApiKey, Directory, NewUser, NewWebsite, Role};
 use query_api::QueryApi;
-use query_api::report::{Days, Prefer, Reports, Scope};
+use query_api::report::{CacheSize, Days, Prefer, Reports, Scope};
 use reqwest::{Method, Response};
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
@@ -92,13 +92,13 @@ async fn serve_from(
     api_limit: Rate,
     rollups: Prefer,
 ) -> House {
-    let router = query_api::router(QueryApi {
-        store: store.clone(),
-        directory: Arc::clone(&directory),
-        clock: clock.clone(),
-        api_limit,
-        rollups,
-    });
+    serve_as(QueryApi { store, directory, clock, api_limit, rollups, cache: CacheSize::default() }).await
+}
+
+/// A house of these parts.
+pub(crate) async fn serve_as(parts: QueryApi) -> House {
+    let (store, directory, clock) = (parts.store.clone(), Arc::clone(&parts.directory), parts.clock.clone());
+    let router = query_api::router(parts);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let stop = Stop::new();
