@@ -49,7 +49,7 @@ impl HouseConfig {
             stream: StreamConfig::from_env(data)?,
             collect: CollectConfig::from_env()?,
             load: LoadConfig::default(),
-            api_limit: service::config::read("FOOTFALL_API_LIMIT")?.unwrap_or(Rate::per_seconds(60, 60)),
+            api_limit: service::config::read("FOOTFALL_API_LIMIT")?.unwrap_or(query_api::API_LIMIT),
             rollups: query_api::rollups()?,
             cache: query_api::cache()?,
             clock: Clock::system(),

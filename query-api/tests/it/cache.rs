@@ -8,9 +8,8 @@ use schema::maintain::{Maintainer, Range};
 use schema::rollup::change::Silent;
 use serde_json::{Value, json};
 use service::config::Rate;
-use uuid::Uuid;
 
-use crate::house::{House, Site, house, house_with, serve_as, store};
+use crate::house::{House, Site, house, house_of_its_own, serve_as};
 
 /// Every report that is kept, from a rollup and from the events.
 const REPORTS: [&str; 10] = [
@@ -25,13 +24,6 @@ const REPORTS: [&str; 10] = [
     "timeseries?period=7d&metric=visits&path=/&content_group=Blog",
     "funnel?period=7d&steps[]=/&steps[]=/blog",
 ];
-
-/// A house on a database of its own: every insert anywhere in it makes a new mark.
-async fn house_of_its_own() -> House {
-    let store = store().await.with_database(&format!("cache_{}", Uuid::new_v4().simple()));
-    schema::migrate::up(&store).await.unwrap();
-    house_with(store, Rate::Off).await
-}
 
 /// The same house without a cache, or with another choice of tables.
 fn beside(house: &House, rollups: Prefer, cache: CacheSize) -> impl Future<Output = House> {
