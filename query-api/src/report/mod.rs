@@ -143,7 +143,9 @@ impl Reports {
         ask: impl Future<Output = Result<T, ReportError>>,
     ) -> Result<Answer<T>, ReportError> {
         let (counts, kept) = match &self.cache {
-            Some(cache) if cache::is_worth_it(asked.scope(), source) => cache.answer(asked, source, ask).await?,
+            Some(cache) if cache::is_worth_it(asked.scope(), source) => {
+                cache.answer(asked, source, ask).await?
+            }
             _ => (ask.await?, Kept::Off),
         };
         Ok(Answer { counts, source, kept })

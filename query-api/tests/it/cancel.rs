@@ -1,5 +1,7 @@
 //! Who leaves takes the query along.
 
+use std::sync::Arc;
+
 use query_api::report::sql::Limits;
 use query_api::report::{Metric, Prefer, Reports};
 use reqwest::Method;
@@ -47,7 +49,8 @@ async fn running(slow: &StoreUrl, count: u64) {
 async fn ends(slow: &StoreUrl) -> Vec<String> {
     let server = slow.server();
     server.query("SYSTEM FLUSH LOGS").execute().await.unwrap();
-    let sql = "SELECT if(exception_code = 0, 'answered', errorCodeToName(exception_code)) FROM system.query_log
+    let sql =
+        "SELECT if(exception_code = 0, 'answered', errorCodeToName(exception_code)) FROM system.query_log
                WHERE current_database = ? AND query LIKE '%AS counts%' AND type != 'QueryStart'";
     server.query(sql).bind(slow.database()).fetch_all().await.unwrap()
 }
@@ -99,30 +102,33 @@ async fn a_client_that_goes_away_takes_its_report_along() {
     were_cancelled(&slow, 1).await;
 }
 
-/// A house of its own whose summaries take a tenth of a second for each of a thousand hours of a website.
-async fn slow_house() -> (House, Uuid, String) {
+/// A house of its own whose rollup takes a tenth of a second for each of its rows.
+async fn slow_house() -> House {
     let house = house_of_its_own().await;
-    let site = house.site().await;
-    let (id, key) = (site.id, site.key);
-    for sql in [
-        "INSERT INTO site_totals_0 (website_id, day, hour, pageviews)
-         SELECT {site:UUID}, toDate('2026-02-01') + intDiv(number, 24), number % 24, 1 FROM numbers(1000) WHERE number < 672",
-        "CREATE OR REPLACE VIEW site_totals AS SELECT * FROM site_totals_0 WHERE sleepEachRow(0.1) = 0
-         SETTINGS max_block_size = 1, max_threads = 1, function_sleep_max_microseconds_per_block = 10000000",
-    ] {
-        house.client().query_raw(sql).param("site", id).execute().await.unwrap();
-    }
-    (house, id, key)
+    house
+        .client()
+        .query_raw(
+            "CREATE OR REPLACE VIEW site_totals AS
+             SELECT generateUUIDv4() AS website_id, toDate('2026-03-02') AS day, false AS is_bot, 1::Int64 AS pageviews
+             FROM numbers(1000000)
+             WHERE sleepEachRow(0.1) = 0
+             SETTINGS max_block_size = 1, max_threads = 1, function_sleep_max_microseconds_per_block = 10000000",
+        )
+        .execute()
+        .await
+        .unwrap();
+    house
 }
 
 #[tokio::test]
 async fn who_waited_for_the_report_of_somebody_who_left_still_has_one() {
-    let (house, id, key) = slow_house().await;
+    let house = Arc::new(slow_house().await);
     let slow = house.store.clone();
-    let house = std::sync::Arc::new(house);
-    let path = format!("/api/v1/reports/timeseries?period=90d&website_id={id}");
+    let site = house.site().await;
+    // Such reports are kept, so the second waits for the first.
+    let path = format!("/api/v1/reports/timeseries?period=90d&website_id={}", site.id);
     let ask = || {
-        let (house, path, key) = (std::sync::Arc::clone(&house), path.clone(), key.clone());
+        let (house, path, key) = (Arc::clone(&house), path.clone(), site.key.clone());
         tokio::spawn(async move { house.ask(Method::GET, &path, Some(&key), None).await })
     };
     let first = ask();

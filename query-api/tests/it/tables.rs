@@ -104,7 +104,9 @@ async fn what_is_refused_before_the_first_row_is_refused_as_published() {
     let away = serve(nowhere, house.directory.clone(), house.clock.clone(), Rate::Off).await;
     let empty = house.store.clone().with_database("default");
     let broken = serve(empty, house.directory.clone(), house.clock.clone(), Rate::Off).await;
-    for report in ["pages", "sources", "devices", "flow", "custom-events", "timeseries", "summary", "realtime"] {
+    for report in
+        ["pages", "sources", "devices", "flow", "custom-events", "timeseries", "summary", "realtime"]
+    {
         let path = format!("/api/v1/reports/{report}?website_id={}&format=csv", site.id);
         for (house, status) in [(&away, 503), (&broken, 500)] {
             let response = house.ask(Method::GET, &path, Some(&site.key), None).await;
@@ -112,7 +114,10 @@ async fn what_is_refused_before_the_first_row_is_refused_as_published() {
             assert_eq!(response.headers()["content-type"], "application/json");
             assert!(!response.headers().contains_key("content-disposition"));
             let body: serde_json::Value = response.json().await.unwrap();
-            assert_eq!((&body["status"], &body["error"]["code"]), (&"error".into(), &"INTERNAL_ERROR".into()));
+            assert_eq!(
+                (&body["status"], &body["error"]["code"]),
+                (&"error".into(), &"INTERNAL_ERROR".into())
+            );
         }
     }
     let refused = site.get("pages?format=json&per_page=all").await;

@@ -10,7 +10,7 @@
 //! `DROP PARTITION` or `TRUNCATE`, should restart the programs that answer reports.)
 //!
 //! Only days count that a question reads: what comes in today does not touch a question about last month. Tables whose
-//! parts lie elsewhere (a cluster's `Distributed` ones) have no mark.
+//! parts lie elsewhere (a cluster's `Distributed` ones), or on several servers, have no mark.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,8 +21,8 @@ use schema::store::StoreUrl;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::report::sql::{self, Limits, Reader, Sql};
 use crate::report::ReportError;
+use crate::report::sql::{self, Limits, Reader, Sql};
 
 /// The table of the events; the others are rollups.
 pub(crate) const EVENTS: &str = "events";

@@ -15,7 +15,8 @@ WHERE p.active
 UNION ALL
 SELECT
     replaceRegexpOne(t.name, '_[0-9]+\\z', ''),
-    endsWith(t.engine, 'MergeTree')::Bool,
+    -- Of replicas one may know more than the other, and nobody says which one is asked.
+    (endsWith(t.engine, 'MergeTree') AND NOT match(t.engine, '^(Replicated|Shared)'))::Bool,
     0::UInt16,
     65535::UInt16,
     reinterpretAsUInt128(sipHash128(t.name, t.uuid, t.as_select))

@@ -18,7 +18,8 @@ use crate::surfaces::tinytrail::csv::{self, Cell};
 use crate::surfaces::tinytrail::params::{Format, ReportParams};
 use crate::surfaces::tinytrail::report_views::{
     BROWSERS, CUSTOM_EVENTS, DEVICE_TYPES, DevicesView, EXIT_PAGES, FlowView, FunnelView, LANDING_PAGES,
-    Names, OS_FAMILIES, PointView, RealtimeView, RowView, SCREENS, StepView, TimeseriesView, names_of_sources,
+    Names, OS_FAMILIES, PointView, RealtimeView, RowView, SCREENS, StepView, TimeseriesView,
+    names_of_sources,
 };
 use crate::surfaces::tinytrail::views::{PAGES, PageView, PagedView, SUMMARY, SummaryView};
 use crate::surfaces::tinytrail::{Api, filters};
@@ -163,11 +164,11 @@ pub(super) async fn pages(State(api): State<Api>, asked: Asked) -> Result<Respon
         report: "pages",
         columns: &PageView::COLUMNS,
     };
-    if let Some(table) = asked.table(&api, &list, asked.page(), |group| PageView::from(group).cells()).await? {
+    if let Some(table) = asked.table(&api, &list, asked.page(), |group| PageView::from(group).cells()).await?
+    {
         return Ok(table);
     }
-    let answer =
-        api.reports.breakdown(list.scope, list.question, asked.page()).await.map_err(problem)?;
+    let answer = api.reports.breakdown(list.scope, list.question, asked.page()).await.map_err(problem)?;
     let from = Origin::of(&answer);
     let rows = answer.counts.into_iter().map(PageView::from).collect();
     Ok(from.told_in(success(StatusCode::OK, PagedView::new(asked.scope.days, asked.params.paging, rows))))
@@ -250,8 +251,7 @@ pub(super) async fn flow(State(api): State<Api>, asked: Asked) -> Result<Respons
     }
     let by_page = |question| api.reports.breakdown(&asked.scope, question, asked.page());
     let left = by(Dimension::Page, &[Metric::Exits], false);
-    let (landings, exits) =
-        futures::try_join!(by_page(list.question), by_page(left)).map_err(problem)?;
+    let (landings, exits) = futures::try_join!(by_page(list.question), by_page(left)).map_err(problem)?;
     let from = Origin { source: landings.source, kept: landings.kept.and(exits.kept) };
     let view = FlowView::new(
         asked.scope.days,

@@ -4,8 +4,8 @@ use utoipa::openapi::path::HttpMethod::Get;
 use utoipa::openapi::path::Parameter;
 
 use super::parts::{
-    Operation, Who, date, either, list_of, must, named, operation, query, repeated, success, text, text_of, uuid,
-    whole, word,
+    Operation, Who, date, either, list_of, must, named, operation, query, repeated, success, text, text_of,
+    uuid, whole, word,
 };
 
 const PERIODS: [&str; 8] = ["yesterday", "today", "7d", "30d", "90d", "12m", "ytd", "all"];
