@@ -29,11 +29,18 @@ pub struct QueryApi {
     pub api_limit: Rate,
     /// Which tables reports may be answered from.
     pub rollups: report::Prefer,
+    /// How much memory answers may take that are kept for equal questions.
+    pub cache: report::CacheSize,
 }
 
 /// `FOOTFALL_ROLLUPS`: whether reports may be answered from rollups. `off` is for comparing both ways.
 pub fn rollups() -> Result<report::Prefer, ConfigError> {
     Ok(config::read("FOOTFALL_ROLLUPS")?.unwrap_or_default())
+}
+
+/// `FOOTFALL_CACHE`: how much memory kept answers may take, or `off`.
+pub fn cache() -> Result<report::CacheSize, ConfigError> {
+    Ok(config::read("FOOTFALL_CACHE")?.unwrap_or_default())
 }
 
 /// The published allowance: 60 requests in 60 seconds per API key.
@@ -51,8 +58,8 @@ pub fn store_check(store: &StoreUrl) -> service::health::Check {
 /// Every route of the way out. It answers `/health`, and every path that is no route in TinyTrail's words; a router
 /// that is merged with it has neither.
 pub fn router(deps: QueryApi) -> Router {
-    let QueryApi { store, directory, clock, api_limit, rollups } = deps;
-    let reports = report::Reports::new(&store, clock.clone()).prefer(rollups);
+    let QueryApi { store, directory, clock, api_limit, rollups, cache } = deps;
+    let reports = report::Reports::new(&store, clock.clone()).prefer(rollups).cached(&store, cache);
     let keeper = keeper::Keeper::new(&store, clock);
     service::health::router(store_check(&store))
         .merge(surfaces::tinytrail::router(directory, reports, keeper, api_limit))

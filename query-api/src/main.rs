@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use directory::Directory;
 use query_api::QueryApi;
-use query_api::report::Prefer;
+use query_api::report::{CacheSize, Prefer};
 use schema::migrate::{self, State};
 use schema::store::StoreUrl;
 use service::config::{self, ConfigError, Rate};
@@ -34,6 +34,7 @@ Settings:
   FOOTFALL_PORT            the port to listen on; 8000
   FOOTFALL_API_LIMIT       requests per API key, or off; 60/60s
   FOOTFALL_ROLLUPS         off: reports are answered from the events alone; on
+  FOOTFALL_CACHE           memory for kept answers, such as 64MiB, or off; 64MiB
   FOOTFALL_OPERATOR        the address of /metrics, /health and /ready, such as 127.0.0.1:9100; without one there are none
   FOOTFALL_LOG             a level or a filter, with the word json for JSON lines; info";
 
@@ -46,6 +47,7 @@ struct Config {
     port: u16,
     api_limit: Rate,
     rollups: Prefer,
+    cache: CacheSize,
 }
 
 impl Config {
@@ -59,6 +61,7 @@ impl Config {
             port: config::port()?,
             api_limit: config::read("FOOTFALL_API_LIMIT")?.unwrap_or(query_api::API_LIMIT),
             rollups: query_api::rollups()?,
+            cache: query_api::cache()?,
         })
     }
 }
@@ -106,6 +109,7 @@ async fn run() -> anyhow::Result<()> {
         clock,
         api_limit: config.api_limit,
         rollups: config.rollups,
+        cache: config.cache,
     });
     let served = serve(router, config.listen, config.port, stop.clone()).await;
     // Also when the server failed by itself.

@@ -10,7 +10,7 @@ use ingest::config::{CollectConfig, StreamConfig};
 use ingest::load::{self, LoadConfig};
 use ingest::stream::Stream;
 use query_api::QueryApi;
-use query_api::report::Prefer;
+use query_api::report::{CacheSize, Prefer};
 use schema::migrate;
 use schema::store::StoreUrl;
 use service::config::Rate;
@@ -34,6 +34,8 @@ pub struct HouseConfig {
     pub api_limit: Rate,
     /// `FOOTFALL_ROLLUPS`: whether reports may be answered from rollups. Default `on`.
     pub rollups: Prefer,
+    /// `FOOTFALL_CACHE`: how much memory kept answers may take. Default `64MiB`.
+    pub cache: CacheSize,
     /// The time.
     pub clock: Clock,
 }
@@ -47,8 +49,9 @@ impl HouseConfig {
             stream: StreamConfig::from_env(data)?,
             collect: CollectConfig::from_env()?,
             load: LoadConfig::default(),
-            api_limit: service::config::read("FOOTFALL_API_LIMIT")?.unwrap_or(Rate::per_seconds(60, 60)),
+            api_limit: service::config::read("FOOTFALL_API_LIMIT")?.unwrap_or(query_api::API_LIMIT),
             rollups: query_api::rollups()?,
+            cache: query_api::cache()?,
             clock: Clock::system(),
         })
     }
@@ -95,6 +98,7 @@ impl House {
             clock: config.clock,
             api_limit: config.api_limit,
             rollups: config.rollups,
+            cache: config.cache,
         });
         let router = ingest::surfaces::router(collect).merge(reports);
         Ok(Self { router, directory, store: config.store, stream, loading })

@@ -1,18 +1,21 @@
 //! A breakdown: counts by a dimension, the most frequent first, a page at a time.
 
 use clickhouse::Row;
+use clickhouse::query::Query;
+use futures::{Stream, TryStreamExt as _};
 use serde::Deserialize;
 
+use crate::report::cache::Asked;
 use crate::report::dimension::Dimension;
 use crate::report::metric::{Counts, Metric};
 use crate::report::plan::{Division, Question, Source};
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
-use crate::report::{Answer, ReportError, Reports};
+use crate::report::{Answer, Kept, ReportError, Reports};
 
 /// Counts by a dimension. Groups are ordered by the first metric, descending, then by their keys, ascending by bytes;
 /// those whose first count is 0 are left out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Breakdown {
     /// By what.
     pub by: Dimension,
@@ -23,12 +26,17 @@ pub struct Breakdown {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Page {
     /// How many rows at most.
     pub limit: u64,
     /// How many rows come before.
     pub offset: u64,
+}
+
+impl Page {
+    /// The whole list; for [`Reports::export`].
+    pub const WHOLE: Self = Self { limit: i64::MAX as u64, offset: 0 };
 }
 
 /// One group of a breakdown.
@@ -49,6 +57,12 @@ struct GroupRow {
     counts: Vec<i64>,
 }
 
+impl GroupRow {
+    fn into_group(self, metrics: &'static [Metric]) -> Group {
+        Group { key: self.key, label: self.label, counts: Counts::new(metrics, self.counts) }
+    }
+}
+
 impl Reports {
     /// A page of a breakdown of a scope.
     pub async fn breakdown(
@@ -57,6 +71,36 @@ impl Reports {
         question: Breakdown,
         page: Page,
     ) -> Result<Answer<Vec<Group>>, ReportError> {
+        let (query, source) = self.query(scope, question, page).await?;
+        let ask = async {
+            let rows: Vec<GroupRow> = sql::all(query).await?;
+            tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(),
+                by = ?question.by, rows = rows.len(), "A breakdown was counted.");
+            Ok(rows.into_iter().map(|row| row.into_group(question.metrics)).collect())
+        };
+        self.kept(Asked::Breakdown(scope.clone(), question, page), source, ask).await
+    }
+
+    /// The same, group by group as the store sends them: a list may be longer than memory has room for. An error may come
+    /// after any of them; what the store refuses is refused before the first.
+    pub async fn export(
+        &self,
+        scope: &Scope,
+        question: Breakdown,
+        page: Page,
+    ) -> Result<Answer<impl Stream<Item = Result<Group, ReportError>> + Send + use<>>, ReportError> {
+        let (query, source) = self.query(scope, question, page).await?;
+        let rows = sql::stream::<GroupRow>(query).await?;
+        let groups = rows.map_ok(move |row| row.into_group(question.metrics));
+        Ok(Answer { counts: groups, source, kept: Kept::Off })
+    }
+
+    async fn query(
+        &self,
+        scope: &Scope,
+        question: Breakdown,
+        page: Page,
+    ) -> Result<(Query, Source), ReportError> {
         let Breakdown { by, metrics, named_only } = question;
         let source = self.source(&Question { scope, metrics, division: Division::By(by) }).await?;
         let text = match (source.rollup(), source) {
@@ -83,15 +127,7 @@ impl Reports {
             .fill("rows", &[columns.rows])
             .fill("named", &[if named_only { columns.named } else { "true" }])
             .metrics(metrics, source)?;
-        let query =
-            scope.bind(text.ask(&self.reader)).param("limit", page.limit).param("offset", page.offset);
-        let rows: Vec<GroupRow> = sql::all(query).await?;
-        tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), ?by, rows = rows.len(),
-            "A breakdown was counted.");
-        let counts = rows
-            .into_iter()
-            .map(|row| Group { key: row.key, label: row.label, counts: Counts::new(metrics, row.counts) })
-            .collect();
-        Ok(Answer { counts, source })
+        let query = scope.bind(text.ask(&self.reader));
+        Ok((query.param("limit", page.limit).param("offset", page.offset), source))
     }
 }

@@ -8,6 +8,8 @@
 use clickhouse::query::Query;
 use thiserror::Error;
 
+use crate::report::cache::text_bytes;
+
 /// What can be tested: one closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Property {
@@ -141,14 +143,14 @@ pub enum FilterError {
     TooDeep,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Value {
     Text(String),
     List(Vec<String>),
 }
 
 /// A condition that can be asked: static SQL and, beside it, the caller's texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     text: Vec<&'static str>,
     values: Vec<Value>,
@@ -179,6 +181,16 @@ impl Filter {
             Value::Text(text) => query.param(parameter.name, text),
             Value::List(list) => query.param(parameter.name, list),
         })
+    }
+
+    /// The bytes that it takes beside its fixed size.
+    pub(crate) fn bytes(&self) -> u64 {
+        let value = |value: &Value| match value {
+            Value::Text(text) => text_bytes(text),
+            Value::List(list) => list.iter().map(|text| text_bytes(text)).sum(),
+        };
+        let parts = self.text.len() * size_of::<&str>() + self.properties.len() * size_of::<Property>();
+        parts as u64 + self.values.iter().map(value).sum::<u64>()
     }
 
     fn push(&mut self, condition: &Condition, depth: usize) -> Result<(), FilterError> {

@@ -4,6 +4,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::report::cache::Asked;
 use crate::report::plan::Source;
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
@@ -17,7 +18,7 @@ pub const MOST_STEPS: usize = 20;
 
 /// A list of steps: one that starts with `/` is a view of that path, any other is an event's type or a custom event's
 /// name. Other events may lie between them; each event serves at most one step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Funnel(Vec<String>);
 
 /// A list of steps is too short or too long: see [`FEWEST_STEPS`] and [`MOST_STEPS`].
@@ -46,11 +47,15 @@ impl Reports {
     /// For each step, the sessions of a scope that got so far.
     pub async fn funnel(&self, scope: &Scope, funnel: &Funnel) -> Result<Answer<Vec<i64>>, ReportError> {
         let text = scope.sessions(Sql::file(include_str!("funnel.sql")));
-        let query = scope.bind(text.ask(&self.reader)).param("steps", funnel.steps());
-        let FunnelRow { mut sessions } = sql::one(query).await?;
-        // Without any session there is no list either.
-        sessions.resize(funnel.steps().len(), 0);
-        tracing::debug!(site = %scope.site, days = scope.days.count(), steps = sessions.len(), "A funnel was counted.");
-        Ok(Answer { counts: sessions, source: Source::PartOfEvents })
+        let ask = async {
+            let query = scope.bind(text.ask(&self.reader)).param("steps", funnel.steps());
+            let FunnelRow { mut sessions } = sql::one(query).await?;
+            // Without any session there is no list either.
+            sessions.resize(funnel.steps().len(), 0);
+            tracing::debug!(site = %scope.site, days = scope.days.count(), steps = sessions.len(),
+                "A funnel was counted.");
+            Ok(sessions)
+        };
+        self.kept(Asked::Funnel(scope.clone(), funnel.clone()), Source::PartOfEvents, ask).await
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::report::period::storable;
 use crate::report::plan::Source;
 use crate::report::sql::{self, Sql};
-use crate::report::{Answer, ReportError, Reports};
+use crate::report::{Answer, Kept, ReportError, Reports};
 
 /// How long an event is "just now"; the gap that splits sessions.
 pub const WINDOW: Duration = Duration::from_mins(30);
@@ -42,7 +42,12 @@ impl Reports {
             self.just_now(site, now, ["event_type", "count()", "true"]),
         )?;
         let visitors = visitors.first().map_or(0, |(_, count)| *count);
-        Ok(Answer { counts: Live { visitors, pages, types }, source: Source::PartOfEvents })
+        Ok(Answer {
+            counts: Live { visitors, pages, types },
+            source: Source::PartOfEvents,
+            // Its answer changes by itself.
+            kept: Kept::Off,
+        })
     }
 
     async fn just_now(

@@ -140,6 +140,11 @@ impl Counts {
         Self { metrics, values }
     }
 
+    /// How many counts there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// The count of a metric; 0 for one that was not asked for.
     pub fn of(&self, metric: Metric) -> i64 {
         self.metrics

@@ -9,9 +9,11 @@
 //! * [`filter`]: trees of tests, raised to static SQL and values beside it,
 //! * [`scope`]: whose events, of which days, with which filters,
 //! * [`plan`]: the smallest table that answers exactly,
+//! * [`cache`]: answers that are kept as long as nothing that they were counted from has changed,
 //! * [`sql`]: static text with slots, server-side parameters, and the limits of every query.
 
 pub mod breakdown;
+pub mod cache;
 mod calendar;
 pub mod dimension;
 pub mod filter;
@@ -35,10 +37,12 @@ use service::Clock;
 use thiserror::Error;
 use uuid::Uuid;
 
+use cache::{Asked, Cache, Keepable};
 use plan::Question;
 use ready::Ready;
 
 pub use breakdown::{Breakdown, Page};
+pub use cache::{CacheSize, Kept};
 pub use dimension::Dimension;
 pub use filter::Filter;
 pub use funnel::Funnel;
@@ -56,6 +60,8 @@ pub struct Answer<T> {
     pub counts: T,
     /// The table that was asked.
     pub source: Source,
+    /// Whether it was asked now.
+    pub kept: Kept,
 }
 
 /// Why a report has no answer.
@@ -82,6 +88,7 @@ pub struct Reports {
     clock: Clock,
     prefer: Prefer,
     ready: Arc<Ready>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Reports {
@@ -92,6 +99,7 @@ impl Reports {
             clock,
             prefer: Prefer::Auto,
             ready: Arc::new(Ready::new(store)),
+            cache: None,
         }
     }
 
@@ -99,6 +107,13 @@ impl Reports {
     #[must_use]
     pub fn limited(mut self, store: &StoreUrl, limits: sql::Limits) -> Self {
         self.reader = sql::Reader::new(store, limits);
+        self
+    }
+
+    /// The same reports with answers kept: see [`cache`].
+    #[must_use]
+    pub fn cached(mut self, store: &StoreUrl, size: CacheSize) -> Self {
+        self.cache = Cache::new(store, size).map(Arc::new);
         self
     }
 
@@ -118,6 +133,22 @@ impl Reports {
             }
         }
         Err(ReportError::Unanswerable)
+    }
+
+    /// The kept answer to a question, else the store's.
+    async fn kept<T: Keepable>(
+        &self,
+        asked: Asked,
+        source: Source,
+        ask: impl Future<Output = Result<T, ReportError>>,
+    ) -> Result<Answer<T>, ReportError> {
+        let (counts, kept) = match &self.cache {
+            Some(cache) if cache::is_worth_it(asked.scope(), source) => {
+                cache.answer(asked, source, ask).await?
+            }
+            _ => (ask.await?, Kept::Off),
+        };
+        Ok(Answer { counts, source, kept })
     }
 
     async fn are_whole(&self, rollups: impl Iterator<Item = &'static str>) -> bool {

@@ -27,7 +27,7 @@ const fn date(year: i32, month: u32, day: u32) -> NaiveDate {
 }
 
 /// A range of days, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Days {
     start: NaiveDate,
     end: NaiveDate,
@@ -154,6 +154,11 @@ impl Period {
 /// The day that is so many days after 1970-01-01.
 pub(crate) fn day_from_epoch(days: i64) -> NaiveDate {
     EPOCH + chrono::TimeDelta::days(days)
+}
+
+/// How many days a day is after 1970-01-01, as the store counts them; earlier ones are that day.
+pub(crate) fn days_since_epoch(day: NaiveDate) -> u16 {
+    u16::try_from((day - EPOCH).num_days().max(0)).unwrap_or(u16::MAX)
 }
 
 /// A day as the store can hold it: none is before 1970-01-01, and nothing happened before.

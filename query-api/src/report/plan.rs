@@ -6,7 +6,7 @@ use crate::report::metric::{Fact, Metric};
 use crate::report::scope::Scope;
 
 /// A table that can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The rollup of a whole website by hour.
     SiteTotals,

@@ -7,10 +7,12 @@
 //! changes: an anonymous visitor is still one per day of the website, so somebody who is there before and after the
 //! website's midnight counts as two, also within one day of the other zone.
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clickhouse::query::Query;
 use uuid::Uuid;
 
+use crate::report::cache::text_bytes;
 use crate::report::calendar;
 use crate::report::filter::{Filter, Property};
 use crate::report::metric::{Fact, Metric};
@@ -21,7 +23,7 @@ use crate::report::sql::Sql;
 const APART: chrono::Days = chrono::Days::new(2);
 
 /// Whose events, of which days, with which filters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The website.
     pub site: Uuid,
@@ -51,15 +53,13 @@ impl Scope {
 
     /// Gives the query the scope's values. Every text of the core that names a scope uses these names.
     pub(crate) fn bind(&self, query: Query) -> Query {
-        let (start, end) = (self.days.start(), self.days.end());
-        // In another zone the days only say which part of the table to read.
-        let apart = if self.zone.is_some() { APART } else { chrono::Days::new(0) };
-        let start = storable(start - apart);
+        let apart = self.apart();
+        let start = storable(self.days.start() - apart);
         let mut query = query
             .param("site", self.site)
             .param("start", start.to_string())
-            .param("end", storable(end + apart).to_string())
-            .param("before", storable(start - chrono::Days::new(1)).to_string())
+            .param("end", storable(self.days.end() + apart).to_string())
+            .param("before", self.first_day_read().to_string())
             .param("include_bots", self.include_bots);
         if let Some(zone) = self.zone {
             let (from, until) = calendar::span(self.days, zone);
@@ -72,6 +72,22 @@ impl Scope {
             Some(filter) => filter.bind(query),
             None => query,
         }
+    }
+
+    /// By how much more days of the table are read: in another zone the days only say which part of it to read.
+    fn apart(&self) -> chrono::Days {
+        if self.zone.is_some() { APART } else { chrono::Days::new(0) }
+    }
+
+    /// The first day of the table that any question about the scope reads: a late event may lie before its session.
+    pub(crate) fn first_day_read(&self) -> NaiveDate {
+        storable(storable(self.days.start() - self.apart()) - chrono::Days::new(1))
+    }
+
+    /// The bytes of its texts.
+    pub(crate) fn bytes(&self) -> u64 {
+        let group = self.content_group.as_deref().map_or(0, text_bytes);
+        group + self.filter.as_ref().map_or(0, Filter::bytes)
     }
 
     /// Whether anything but days and bots is left out.

@@ -6,6 +6,7 @@ use chrono::{Days as Count, NaiveDate};
 use clickhouse::Row;
 use serde::Deserialize;
 
+use crate::report::cache::Asked;
 use crate::report::calendar;
 use crate::report::metric::{Counts, Metric};
 use crate::report::period::day_from_epoch;
@@ -15,7 +16,7 @@ use crate::report::sql::{self, Sql};
 use crate::report::{Answer, ReportError, Reports};
 
 /// Counts by day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Series {
     /// Of this page only; metrics are then meant by page, see [`Metric`].
     pub path: Option<String>,
@@ -67,31 +68,44 @@ impl Reports {
         };
         let text = text.fill("rows", &[rows]).metrics(metrics, source)?;
         let bounds = scope.zone.map(|zone| calendar::bounds(scope.days, zone));
-        let mut query = scope.bind(text.ask(&self.reader));
-        if let Some(path) = path {
-            query = query.param("path", path);
-        }
-        if let Some(bounds) = &bounds {
-            query = query.param("bounds", bounds);
-        }
-        let rows: Vec<BucketRow> = sql::all(query).await?;
-        tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), "A series was counted.");
-        let mut counted: HashMap<NaiveDate, Vec<i64>> = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let day = match &bounds {
-                None => day_from_epoch(row.bucket),
-                // Of days that begin at once the last one is not empty.
-                Some(bounds) => {
-                    let after = bounds.partition_point(|bound| *bound <= row.bucket);
-                    scope.days.start() + Count::new(after.saturating_sub(1) as u64)
-                }
-            };
-            counted.insert(day, row.counts);
-        }
-        let days = scope.days.start().iter_days().take_while(|day| *day <= scope.days.end());
-        let counts = days.map(|day| (day, Counts::new(metrics, counted.remove(&day).unwrap_or_default())));
-        Ok(Answer { counts: counts.collect(), source })
+        let ask = async {
+            let mut query = scope.bind(text.ask(&self.reader));
+            if let Some(path) = path {
+                query = query.param("path", path);
+            }
+            if let Some(bounds) = &bounds {
+                query = query.param("bounds", bounds);
+            }
+            let rows: Vec<BucketRow> = sql::all(query).await?;
+            tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(),
+                "A series was counted.");
+            Ok(whole(scope, metrics, rows, bounds.as_deref()))
+        };
+        self.kept(Asked::Series(scope.clone(), asked.clone()), source, ask).await
     }
+}
+
+/// The counts of every day of the scope, in order.
+fn whole(
+    scope: &Scope,
+    metrics: &'static [Metric],
+    rows: Vec<BucketRow>,
+    bounds: Option<&[i64]>,
+) -> Vec<(NaiveDate, Counts)> {
+    let mut counted: HashMap<NaiveDate, Vec<i64>> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let day = match bounds {
+            None => day_from_epoch(row.bucket),
+            // Of days that begin at once the last one is not empty.
+            Some(bounds) => {
+                let after = bounds.partition_point(|bound| *bound <= row.bucket);
+                scope.days.start() + Count::new(after.saturating_sub(1) as u64)
+            }
+        };
+        counted.insert(day, row.counts);
+    }
+    let days = scope.days.start().iter_days().take_while(|day| *day <= scope.days.end());
+    days.map(|day| (day, Counts::new(metrics, counted.remove(&day).unwrap_or_default()))).collect()
 }
 
 /// Fills what makes a row of `events` a row of a scope, and of which day.

@@ -7,6 +7,7 @@ use clickhouse::Client;
 use clickhouse::error::Error;
 use clickhouse::query::Query;
 use clickhouse::{RowOwned, RowRead};
+use futures::stream::{self, Stream};
 use schema::store::StoreUrl;
 
 use crate::report::ReportError;
@@ -92,7 +93,7 @@ impl Reader {
             .with_setting("max_execution_time", limits.seconds.to_string())
             .with_setting("max_memory_usage", limits.memory.to_string())
             .with_setting("max_rows_to_read", limits.rows.to_string())
-            // A page has at most some hundred rows; what is more is a mistake of ours.
+            // A page has at most some hundred rows; what is more is a mistake of ours, but for exports.
             .with_setting("max_result_rows", "100000");
         Self { client }
     }
@@ -101,6 +102,26 @@ impl Reader {
 /// The rows of a query.
 pub(crate) async fn all<T: RowOwned + RowRead>(query: Query) -> Result<Vec<T>, ReportError> {
     query.fetch_all().await.map_err(classify)
+}
+
+/// Seconds of an export: as long as its reader takes, who may be slow.
+const EXPORT_SECONDS: &str = "300";
+
+/// The rows of a query as the server sends them, one after another. The first has come when this returns.
+pub(crate) async fn stream<T: RowOwned + RowRead + Send>(
+    query: Query,
+) -> Result<impl Stream<Item = Result<T, ReportError>> + Send + use<T>, ReportError> {
+    let mut cursor = query
+        .with_setting("max_result_rows", "0")
+        .with_setting("max_execution_time", EXPORT_SECONDS)
+        .fetch::<T>()
+        .map_err(classify)?;
+    let first = cursor.next().await.map_err(classify)?;
+    Ok(stream::try_unfold((first, cursor), async |(row, mut cursor)| {
+        let Some(row) = row else { return Ok(None) };
+        let next = cursor.next().await.map_err(classify)?;
+        Ok(Some((row, (next, cursor))))
+    }))
 }
 
 /// The one row of a query.

@@ -3,6 +3,7 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
+use crate::report::cache::Asked;
 use crate::report::metric::{Counts, Metric};
 use crate::report::plan::{Division, Question};
 use crate::report::scope::Scope;
@@ -31,8 +32,12 @@ impl Reports {
                 .fill("reach", &[Scope::reach(metrics)]),
         };
         let text = text.metrics(metrics, source)?;
-        let row: TotalsRow = sql::one(scope.bind(text.ask(&self.reader))).await?;
-        tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(), "Totals were counted.");
-        Ok(Answer { counts: Counts::new(metrics, row.counts), source })
+        let ask = async {
+            let row: TotalsRow = sql::one(scope.bind(text.ask(&self.reader))).await?;
+            tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(),
+                "Totals were counted.");
+            Ok(Counts::new(metrics, row.counts))
+        };
+        self.kept(Asked::Totals(scope.clone(), metrics), source, ask).await
     }
 }

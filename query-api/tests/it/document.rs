@@ -138,6 +138,7 @@ pub(crate) async fn routes(house: &House, key: &str) -> BTreeSet<(String, String
         directory: house.directory.clone(),
         clock: house.clock.clone(),
         rollups: query_api::report::Prefer::Auto,
+        cache: query_api::report::CacheSize::OFF,
         api_limit: Rate::Off,
     });
     let shown = format!("{router:?}");

@@ -7,7 +7,7 @@ use schema::maintain::Maintainer;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::house::{House, house, house_with};
+use crate::house::{House, house, house_of_its_own};
 
 async fn ask(house: &House, method: Method, path: &str, key: &str, body: Option<Value>) -> (u16, Value) {
     let response = house.ask(method, path, Some(key), body.map(|body| body.to_string())).await;
@@ -16,14 +16,6 @@ async fn ask(house: &House, method: Method, path: &str, key: &str, body: Option<
 
 async fn delete(house: &House, path: &str, key: &str) -> (u16, Value) {
     ask(house, Method::DELETE, path, key, None).await
-}
-
-/// An up-to-date database that nobody else erases in.
-async fn house_of_its_own() -> House {
-    let store = crate::house::store().await;
-    let store = store.with_database(&format!("query_api_{}", Uuid::new_v4().simple()));
-    schema::migrate::up(&store).await.unwrap();
-    house_with(store, service::config::Rate::Off).await
 }
 
 async fn audited(house: &House, action: &str, website: Uuid) -> Vec<String> {

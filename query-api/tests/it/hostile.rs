@@ -12,11 +12,9 @@ use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::config::Rate;
 use url::form_urlencoded::byte_serialize;
-use uuid::Uuid;
 
-use crate::house::{House, Site, house_with, store};
+use crate::house::{House, Site, house_of_its_own};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 8;
@@ -180,13 +178,6 @@ fn encoded(text: &str) -> String {
 async fn each<'t>(texts: &'t [String], work: impl AsyncFn(usize, &'t str)) {
     let works = texts.iter().enumerate().map(|(at, text)| work(at, text));
     futures::stream::iter(works).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
-}
-
-/// A house on a database of its own, so that the store's log of queries is its own too.
-async fn fresh_house() -> House {
-    let store = store().await.with_database(&format!("hostile_{}", Uuid::new_v4().simple()));
-    schema::migrate::up(&store).await.unwrap();
-    house_with(store, Rate::Off).await
 }
 
 /// What was stored about a text.
@@ -418,7 +409,8 @@ async fn asked(house: &House) -> BTreeSet<String> {
 }
 
 async fn everything(texts: &[String]) -> BTreeSet<String> {
-    let house = fresh_house().await;
+    // On a database of its own, so that the store's log of queries is its own too.
+    let house = house_of_its_own().await;
     reports_about(&house, texts).await;
     parameters(&house, texts).await;
     fields(&house, texts).await;

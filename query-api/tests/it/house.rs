@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clickhouse::Client;
 use directory::{ApiKey, Directory, NewUser, NewWebsite, Role};
 use query_api::QueryApi;
-use query_api::report::{Days, Prefer, Reports, Scope};
+use query_api::report::{CacheSize, Days, Prefer, Reports, Scope};
 use reqwest::{Method, Response};
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
@@ -21,6 +21,9 @@ use crate::visit::{Visit, mark_first_of_day};
 
 /// Now, in all tests: 2026-03-02 12:00 UTC.
 pub(crate) const NOW: i64 = 1_772_452_800_000;
+
+/// The master key of all houses.
+pub(crate) const MASTER: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 /// The database of this test process, with its tables.
 pub(crate) async fn store() -> StoreUrl {
@@ -61,10 +64,17 @@ pub(crate) async fn house() -> House {
     house_with(store().await, Rate::Off).await
 }
 
+/// A house on a database of its own, up to date.
+pub(crate) async fn house_of_its_own() -> House {
+    let store = store().await.with_database(&format!("query_api_{}", Uuid::new_v4().simple()));
+    schema::migrate::up(&store).await.unwrap();
+    house_with(store, Rate::Off).await
+}
+
 /// A house with a limit, over a store.
 pub(crate) async fn house_with(store: StoreUrl, api_limit: Rate) -> House {
     let clock = Clock::fixed(NOW);
-    let master = MasterKey::parse(&"5a".repeat(32)).unwrap();
+    let master = MasterKey::parse(MASTER).unwrap();
     let directory = Directory::open(&store, &master, clock.clone()).await.unwrap();
     serve(store, directory, clock, api_limit).await
 }
@@ -92,13 +102,13 @@ async fn serve_from(
     api_limit: Rate,
     rollups: Prefer,
 ) -> House {
-    let router = query_api::router(QueryApi {
-        store: store.clone(),
-        directory: Arc::clone(&directory),
-        clock: clock.clone(),
-        api_limit,
-        rollups,
-    });
+    serve_as(QueryApi { store, directory, clock, api_limit, rollups, cache: CacheSize::default() }).await
+}
+
+/// A house of these parts.
+pub(crate) async fn serve_as(parts: QueryApi) -> House {
+    let (store, directory, clock) = (parts.store.clone(), Arc::clone(&parts.directory), parts.clock.clone());
+    let router = query_api::router(parts);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let stop = Stop::new();

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod administration;
+mod cache;
 mod cancel;
 mod core;
 mod document;
 mod erase;
+mod funnel;
 mod health;
 mod hostile;
 mod house;
@@ -16,9 +18,13 @@ mod matrix;
 mod openapi;
 mod pages;
 mod problems;
+mod published;
+mod realtime;
 mod reports;
+mod series;
 mod settings;
 mod summary;
+mod tables;
 mod visit;
 mod websites;
 mod zones;

@@ -7,6 +7,7 @@ use std::process::Command;
 fn a_bad_setting_is_named_with_what_is_expected_and_its_value_is_not_shown() {
     for (name, expected) in [
         ("FOOTFALL_API_LIMIT", "a rate like 10/10s, or off"),
+        ("FOOTFALL_CACHE", "off, or a size such as 64MiB"),
         ("FOOTFALL_MASTER_KEY", "32 random bytes"),
         ("FOOTFALL_CLICKHOUSE_URL", "http"),
         ("FOOTFALL_LISTEN", "an address such as 127.0.0.1"),

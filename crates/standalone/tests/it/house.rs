@@ -6,7 +6,7 @@ use std::time::Duration;
 use ingest::config::{CollectConfig, StreamConfig};
 use ingest::load::LoadConfig;
 use query_api::QueryApi;
-use query_api::report::Prefer;
+use query_api::report::{CacheSize, Prefer};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use schema::store::StoreUrl;
 use serde_json::{Value, json};
@@ -79,6 +79,7 @@ async fn open(partitions: u32, brokers: Option<String>, tell: &std::sync::mpsc::
         load: LoadConfig { linger: Duration::from_millis(50), ..LoadConfig::default() },
         api_limit: Rate::Off,
         rollups: Prefer::Auto,
+        cache: CacheSize::default(),
         clock: Clock::system(),
     };
     let stop = Stop::new();
@@ -90,6 +91,7 @@ async fn open(partitions: u32, brokers: Option<String>, tell: &std::sync::mpsc::
         clock: Clock::system(),
         api_limit: Rate::Off,
         rollups: Prefer::EventsOnly,
+        cache: CacheSize::default(),
     });
     let (listener, url) = listen().await;
     let (events_listener, events_url) = listen().await;

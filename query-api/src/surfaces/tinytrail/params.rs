@@ -83,6 +83,8 @@ pub(super) struct ReportParams {
     pub(super) include_bots: bool,
     pub(super) content_group: Option<String>,
     pub(super) paging: Paging,
+    /// Whether all rows are wanted and not one page of them.
+    pub(super) all_rows: bool,
     pub(super) format: Format,
     /// The zone of the days, where the caller wants another than the website's.
     pub(super) timezone: Option<Tz>,
@@ -95,6 +97,8 @@ impl ReportParams {
     /// Reads a query string.
     pub(super) fn parse(query: &str) -> Result<Self, Problem> {
         let given = Given::parse(query);
+        let format = given.word("format", &FORMATS)?.unwrap_or(Format::Json);
+        let all_rows = all_rows(&given, format)?;
         Ok(Self {
             website_id: website_id(&given)?,
             days: days(&given)?,
@@ -103,9 +107,14 @@ impl ReportParams {
             content_group: content_group(&given)?,
             paging: Paging {
                 page: given.number("page", MAX_PAGE)?.unwrap_or(1),
-                per_page: given.number("per_page", MAX_PER_PAGE)?.unwrap_or(PER_PAGE),
+                per_page: if all_rows {
+                    MAX_PER_PAGE
+                } else {
+                    given.number("per_page", MAX_PER_PAGE)?.unwrap_or(PER_PAGE)
+                },
             },
-            format: given.word("format", &FORMATS)?.unwrap_or(Format::Json),
+            all_rows,
+            format,
             timezone: timezone(&given)?,
             filters: given.one("filters")?.map(filters::parse).transpose()?,
             questions: Questions::parse(&given)?,
@@ -156,6 +165,20 @@ fn between(start: NaiveDate, end: NaiveDate) -> Result<Days, Problem> {
             ),
         ),
     })
+}
+
+/// Whether the page is all rows, which only a table may have: it is written as its rows come.
+fn all_rows(given: &Given<'_>, format: Format) -> Result<bool, Problem> {
+    if given.one("per_page")? != Some("all") {
+        return Ok(false);
+    }
+    if format != Format::Csv {
+        return Err(Problem::field("per_page", "per_page may be all for format=csv only."));
+    }
+    if given.number("page", MAX_PAGE)?.is_some_and(|page| page != 1) {
+        return Err(Problem::field("page", "page must be 1 where per_page is all."));
+    }
+    Ok(true)
 }
 
 fn content_group(given: &Given<'_>) -> Result<Option<String>, Problem> {
@@ -272,6 +295,13 @@ mod tests {
     }
 
     #[test]
+    fn a_table_may_have_all_rows() {
+        let params = parse("format=csv&per_page=all&page=1").unwrap();
+        assert!(params.all_rows && params.paging.page == 1);
+        assert!(!parse("format=csv&per_page=500").unwrap().all_rows);
+    }
+
+    #[test]
     fn dates_override_the_period() {
         let days = Days::between("2026-02-23".parse().unwrap(), "2026-03-01".parse().unwrap()).unwrap();
         let params = parse("period=12m&start_date=2026-02-23&end_date=2026-03-01").unwrap();
@@ -324,6 +354,9 @@ mod tests {
             ("per_page=0", "per_page"),
             ("per_page=501", "per_page"),
             ("per_page=many", "per_page"),
+            ("per_page=all", "per_page"),
+            ("per_page=all&format=json", "per_page"),
+            ("per_page=all&format=csv&page=2", "page"),
             ("format=xml", "format"),
             ("content_group=", "content_group"),
             ("timezone=", "timezone"),

@@ -54,10 +54,13 @@ pub(super) struct RowView {
 }
 
 impl RowView {
+    pub(super) fn new(names: Names, group: Group, metric: Metric) -> Self {
+        Self { names, count: group.counts.of(metric), key: group.key }
+    }
+
     /// The rows of a breakdown by one metric.
     pub(super) fn list(names: Names, groups: Vec<Group>, metric: Metric) -> Vec<Self> {
-        let row = |group: Group| Self { names, count: group.counts.of(metric), key: group.key };
-        groups.into_iter().map(row).collect()
+        groups.into_iter().map(|group| Self::new(names, group, metric)).collect()
     }
 
     fn counted(names: Names, rows: Vec<(String, i64)>) -> Vec<Self> {
@@ -110,11 +113,6 @@ impl FlowView {
             landing_pages: landings,
             exit_pages: exits,
         }
-    }
-
-    /// What a table shows.
-    pub(super) fn into_landing_pages(self) -> Vec<RowView> {
-        self.landing_pages
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use directory::Caller;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -11,19 +12,23 @@ use service::dialect::success;
 
 use crate::report::breakdown::Group;
 use crate::report::filter::{Condition, Operator, Property};
-use crate::report::{Answer, Breakdown, Dimension, Metric, Page, Scope, Series, Source};
+use crate::report::{Answer, Breakdown, Dimension, Kept, Metric, Page, Scope, Series, Source};
 use crate::surfaces::problem;
 use crate::surfaces::tinytrail::csv::{self, Cell};
 use crate::surfaces::tinytrail::params::{Format, ReportParams};
 use crate::surfaces::tinytrail::report_views::{
     BROWSERS, CUSTOM_EVENTS, DEVICE_TYPES, DevicesView, EXIT_PAGES, FlowView, FunnelView, LANDING_PAGES,
-    OS_FAMILIES, PointView, RealtimeView, RowView, SCREENS, StepView, TimeseriesView, names_of_sources,
+    Names, OS_FAMILIES, PointView, RealtimeView, RowView, SCREENS, StepView, TimeseriesView,
+    names_of_sources,
 };
 use crate::surfaces::tinytrail::views::{PAGES, PageView, PagedView, SUMMARY, SummaryView};
 use crate::surfaces::tinytrail::{Api, filters};
 
 /// Says which table a report was answered from.
 const SOURCE: HeaderName = HeaderName::from_static("x-footfall-source");
+
+/// Says whether the answer was kept from an earlier question: `hit`, `miss`, or `off` where nothing is.
+const KEPT: HeaderName = HeaderName::from_static("x-footfall-cache");
 
 /// Rows of a list that has no pages. There are not so many kinds of devices.
 const WHOLE: Page = Page { limit: 1000, offset: 0 };
@@ -58,33 +63,79 @@ impl FromRequestParts<Api> for Asked {
 
 impl Asked {
     /// The answer in the format that was asked for: the data, or a table of some of it.
-    fn answer<T: Serialize, R: IntoIterator<Item = Cell>>(
+    fn answer<T: Serialize, R: IntoIterator<Item = Cell> + Send + 'static>(
         &self,
-        source: Source,
+        from: Origin,
         view: T,
         report: &str,
         columns: &[&str],
         rows: impl FnOnce(T) -> Vec<R>,
     ) -> Result<Response, Problem> {
-        let mut response = match self.params.format {
+        let response = match self.params.format {
             Format::Json => success(StatusCode::OK, view),
-            Format::Csv => csv::download(report, self.scope.days, columns, rows(view))?,
+            Format::Csv => {
+                let rows = stream::iter(rows(view)).map(Ok);
+                csv::download(report, self.scope.days, columns, rows)?
+            }
         };
-        response.headers_mut().insert(SOURCE, HeaderValue::from_static(source.name()));
-        Ok(response)
+        Ok(from.told_in(response))
+    }
+
+    /// A table of a breakdown, row by row as they are counted; `None`: the answer is to be JSON.
+    async fn table<R: IntoIterator<Item = Cell> + Send + 'static>(
+        &self,
+        api: &Api,
+        list: &List<'_>,
+        page: Page,
+        cells: impl Fn(Group) -> R + Send + 'static,
+    ) -> Result<Option<Response>, Problem> {
+        let List { scope, question, report, columns } = list;
+        match self.params.format {
+            Format::Json => Ok(None),
+            Format::Csv => {
+                let Answer { counts, source, kept } =
+                    api.reports.export(scope, *question, page).await.map_err(problem)?;
+                let response = csv::download(report, scope.days, columns, counts.map_ok(cells))?;
+                Ok(Some(Origin { source, kept }.told_in(response)))
+            }
+        }
+    }
+
+    fn page(&self) -> Page {
+        if self.params.all_rows { Page::WHOLE } else { self.params.paging.into() }
+    }
+}
+
+/// A breakdown as a report shows it.
+struct List<'a> {
+    scope: &'a Scope,
+    question: Breakdown,
+    report: &'static str,
+    columns: &'a [&'static str],
+}
+
+/// Where an answer is from.
+struct Origin {
+    source: Source,
+    kept: Kept,
+}
+
+impl Origin {
+    fn of<T>(answer: &Answer<T>) -> Self {
+        Self { source: answer.source, kept: answer.kept }
+    }
+
+    fn told_in(self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        headers.insert(SOURCE, HeaderValue::from_static(self.source.name()));
+        headers.insert(KEPT, HeaderValue::from_static(self.kept.name()));
+        response
     }
 }
 
 /// Counts by a dimension; for a list that shows names, those that have one.
-async fn count(
-    api: &Api,
-    scope: &Scope,
-    by: Dimension,
-    metrics: &'static [Metric],
-    named_only: bool,
-    page: Page,
-) -> Result<Answer<Vec<Group>>, Problem> {
-    api.reports.breakdown(scope, Breakdown { by, metrics, named_only }, page).await.map_err(problem)
+fn by(by: Dimension, metrics: &'static [Metric], named_only: bool) -> Breakdown {
+    Breakdown { by, metrics, named_only }
 }
 
 /// `GET /api/v1/reports/summary`
@@ -98,43 +149,84 @@ pub(super) async fn summary(State(api): State<Api>, asked: Asked) -> Result<Resp
         }
     };
     let (now, before) = futures::try_join!(api.reports.totals(scope, SUMMARY), before).map_err(problem)?;
+    let kept = before.as_ref().map_or(now.kept, |before| now.kept.and(before.kept));
     let compared = earlier.zip(before).map(|(earlier, before)| (earlier.days, before.counts));
     let view = SummaryView::new(scope.days, &now.counts, compared);
-    asked.answer(now.source, view, "summary", &SummaryView::COLUMNS, |view| view.rows().collect())
+    let from = Origin { source: now.source, kept };
+    asked.answer(from, view, "summary", &SummaryView::COLUMNS, |view| view.rows().collect())
 }
 
 /// `GET /api/v1/reports/pages`
 pub(super) async fn pages(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let paging = asked.params.paging;
-    let Answer { counts, source } =
-        count(&api, &asked.scope, Dimension::Page, PAGES, false, paging.into()).await?;
-    let view = PagedView::new(asked.scope.days, paging, counts.into_iter().map(PageView::from).collect());
-    asked.answer(source, view, "pages", &PageView::COLUMNS, |view| {
-        view.rows.into_iter().map(PageView::cells).collect()
-    })
+    let list = List {
+        scope: &asked.scope,
+        question: by(Dimension::Page, PAGES, false),
+        report: "pages",
+        columns: &PageView::COLUMNS,
+    };
+    if let Some(table) = asked.table(&api, &list, asked.page(), |group| PageView::from(group).cells()).await?
+    {
+        return Ok(table);
+    }
+    let answer = api.reports.breakdown(list.scope, list.question, asked.page()).await.map_err(problem)?;
+    let from = Origin::of(&answer);
+    let rows = answer.counts.into_iter().map(PageView::from).collect();
+    Ok(from.told_in(success(StatusCode::OK, PagedView::new(asked.scope.days, asked.params.paging, rows))))
+}
+
+/// A list of names and counts, a page at a time.
+async fn named(
+    api: &Api,
+    asked: &Asked,
+    list: &List<'_>,
+    names: Names,
+    metric: Metric,
+) -> Result<Response, Problem> {
+    let cells = move |group| RowView::new(names, group, metric).cells();
+    if let Some(table) = asked.table(api, list, asked.page(), cells).await? {
+        return Ok(table);
+    }
+    let answer = api.reports.breakdown(list.scope, list.question, asked.page()).await.map_err(problem)?;
+    let from = Origin::of(&answer);
+    let rows = RowView::list(names, answer.counts, metric);
+    Ok(from.told_in(success(StatusCode::OK, PagedView::new(list.scope.days, asked.params.paging, rows))))
 }
 
 /// `GET /api/v1/reports/sources`
 pub(super) async fn sources(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let (by, paging) = (asked.params.questions.group_by, asked.params.paging);
-    let Answer { counts, source } =
-        count(&api, &asked.scope, by.dimension(), &[Metric::Visits], true, paging.into()).await?;
-    let names = names_of_sources(by);
-    let view = PagedView::new(asked.scope.days, paging, RowView::list(names, counts, Metric::Visits));
-    asked.answer(source, view, "sources", &names.columns(), |view| {
-        view.rows.into_iter().map(RowView::cells).collect()
-    })
+    let group_by = asked.params.questions.group_by;
+    let names = names_of_sources(group_by);
+    let list = List {
+        scope: &asked.scope,
+        question: by(group_by.dimension(), &[Metric::Visits], true),
+        report: "sources",
+        columns: &names.columns(),
+    };
+    named(&api, &asked, &list, names, Metric::Visits).await
 }
 
 /// `GET /api/v1/reports/devices`
 pub(super) async fn devices(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let by = |dimension| count(&api, &asked.scope, dimension, &[Metric::Visits], false, WHOLE);
+    let question = |dimension| by(dimension, &[Metric::Visits], false);
+    let list = List {
+        scope: &asked.scope,
+        question: question(Dimension::DeviceType),
+        report: "devices",
+        columns: &DEVICE_TYPES.columns(),
+    };
+    let cells = |group| RowView::new(DEVICE_TYPES, group, Metric::Visits).cells();
+    if let Some(table) = asked.table(&api, &list, WHOLE, cells).await? {
+        return Ok(table);
+    }
+    let by = |dimension| api.reports.breakdown(&asked.scope, question(dimension), WHOLE);
     let (types, browsers, systems, screens) = futures::try_join!(
         by(Dimension::DeviceType),
         by(Dimension::Browser),
         by(Dimension::Os),
         by(Dimension::Screen)
-    )?;
+    )
+    .map_err(problem)?;
+    let kept = types.kept.and(browsers.kept).and(systems.kept).and(screens.kept);
     let view = DevicesView {
         period: asked.scope.days.into(),
         device_types: RowView::list(DEVICE_TYPES, types.counts, Metric::Visits),
@@ -142,41 +234,49 @@ pub(super) async fn devices(State(api): State<Api>, asked: Asked) -> Result<Resp
         os_families: RowView::list(OS_FAMILIES, systems.counts, Metric::Visits),
         screen_resolutions: RowView::list(SCREENS, screens.counts, Metric::Visits),
     };
-    asked.answer(types.source, view, "devices", &DEVICE_TYPES.columns(), |view| {
-        view.device_types.into_iter().map(RowView::cells).collect()
-    })
+    Ok(Origin { source: types.source, kept }.told_in(success(StatusCode::OK, view)))
 }
 
 /// `GET /api/v1/reports/flow`
 pub(super) async fn flow(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let paging = asked.params.paging;
-    let by_page = |metrics| count(&api, &asked.scope, Dimension::Page, metrics, false, paging.into());
-    let (landings, exits) = futures::try_join!(by_page(&[Metric::Entries]), by_page(&[Metric::Exits]))?;
+    let list = List {
+        scope: &asked.scope,
+        question: by(Dimension::Page, &[Metric::Entries], false),
+        report: "flow",
+        columns: &LANDING_PAGES.columns(),
+    };
+    let cells = |group| RowView::new(LANDING_PAGES, group, Metric::Entries).cells();
+    if let Some(table) = asked.table(&api, &list, asked.page(), cells).await? {
+        return Ok(table);
+    }
+    let by_page = |question| api.reports.breakdown(&asked.scope, question, asked.page());
+    let left = by(Dimension::Page, &[Metric::Exits], false);
+    let (landings, exits) = futures::try_join!(by_page(list.question), by_page(left)).map_err(problem)?;
+    let from = Origin { source: landings.source, kept: landings.kept.and(exits.kept) };
     let view = FlowView::new(
         asked.scope.days,
-        paging,
+        asked.params.paging,
         RowView::list(LANDING_PAGES, landings.counts, Metric::Entries),
         RowView::list(EXIT_PAGES, exits.counts, Metric::Exits),
     );
-    asked.answer(landings.source, view, "flow", &LANDING_PAGES.columns(), |view| {
-        view.into_landing_pages().into_iter().map(RowView::cells).collect()
-    })
+    Ok(from.told_in(success(StatusCode::OK, view)))
 }
 
 /// `GET /api/v1/reports/funnel`
 pub(super) async fn funnel(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
     let funnel = asked.params.questions.funnel()?;
-    let Answer { counts, source } = api.reports.funnel(&asked.scope, funnel).await.map_err(problem)?;
-    let view = FunnelView::new(asked.scope.days, funnel, &counts);
-    asked.answer(source, view, "funnel", &StepView::COLUMNS, |view| {
+    let answer = api.reports.funnel(&asked.scope, funnel).await.map_err(problem)?;
+    let view = FunnelView::new(asked.scope.days, funnel, &answer.counts);
+    asked.answer(Origin::of(&answer), view, "funnel", &StepView::COLUMNS, |view| {
         view.funnel.into_iter().map(StepView::cells).collect()
     })
 }
 
 /// `GET /api/v1/reports/realtime`
 pub(super) async fn realtime(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let Answer { counts, source } = api.reports.live(asked.scope.site).await.map_err(problem)?;
-    asked.answer(source, RealtimeView::from(counts), "realtime", &RealtimeView::columns(), |view| {
+    let answer = api.reports.live(asked.scope.site).await.map_err(problem)?;
+    let (from, view) = (Origin::of(&answer), RealtimeView::from(answer.counts));
+    asked.answer(from, view, "realtime", &RealtimeView::columns(), |view| {
         view.top_pages.into_iter().map(RowView::cells).collect()
     })
 }
@@ -189,13 +289,13 @@ pub(super) async fn custom_events(State(api): State<Api>, asked: Asked) -> Resul
         let conditions = params.filters.iter().cloned().chain([named]).collect();
         scope.filter = Some(filters::raise(&Condition::All(conditions))?);
     }
-    let Answer { counts, source } =
-        count(&api, &scope, Dimension::CustomEvent, &[Metric::Events], false, params.paging.into()).await?;
-    let rows = RowView::list(CUSTOM_EVENTS, counts, Metric::Events);
-    let view = PagedView::new(scope.days, params.paging, rows);
-    asked.answer(source, view, "custom-events", &CUSTOM_EVENTS.columns(), |view| {
-        view.rows.into_iter().map(RowView::cells).collect()
-    })
+    let list = List {
+        scope: &scope,
+        question: by(Dimension::CustomEvent, &[Metric::Events], false),
+        report: "custom-events",
+        columns: &CUSTOM_EVENTS.columns(),
+    };
+    named(&api, &asked, &list, CUSTOM_EVENTS, Metric::Events).await
 }
 
 /// `GET /api/v1/reports/timeseries`
@@ -203,9 +303,10 @@ pub(super) async fn timeseries(State(api): State<Api>, asked: Asked) -> Result<R
     let questions = &asked.params.questions;
     let path = questions.path.clone();
     let series = Series { metrics: questions.shown.metrics(path.is_some()), path };
-    let Answer { counts, source } = api.reports.series(&asked.scope, &series).await.map_err(problem)?;
-    let view = TimeseriesView::new(asked.scope.days, questions.shown, series.path, counts);
-    asked.answer(source, view, "timeseries", &PointView::COLUMNS, |view| {
+    let answer = api.reports.series(&asked.scope, &series).await.map_err(problem)?;
+    let from = Origin::of(&answer);
+    let view = TimeseriesView::new(asked.scope.days, questions.shown, series.path, answer.counts);
+    asked.answer(from, view, "timeseries", &PointView::COLUMNS, |view| {
         view.series.into_iter().map(PointView::cells).collect()
     })
 }

@@ -4,8 +4,8 @@ use utoipa::openapi::path::HttpMethod::Get;
 use utoipa::openapi::path::Parameter;
 
 use super::parts::{
-    Operation, Who, date, list_of, must, named, operation, query, repeated, success, text, text_of, uuid,
-    whole, word,
+    Operation, Who, date, either, list_of, must, named, operation, query, repeated, success, text, text_of,
+    uuid, whole, word,
 };
 
 const PERIODS: [&str; 8] = ["yesterday", "today", "7d", "30d", "90d", "12m", "ytd", "all"];
@@ -92,7 +92,11 @@ fn common() -> [Parameter; 11] {
              them under `and`, `or` and `not`.",
         ),
         query("page", whole(1, 1_000_000), "Which page of the rows, 1 unless given."),
-        query("per_page", whole(1, 500), "Rows of a page, 50 unless given."),
+        query(
+            "per_page",
+            either([whole(1, 500), word(&["all"])]),
+            "Rows of a page, 50 unless given; `all` for `format=csv` only, which is sent as it is counted.",
+        ),
         query("format", word(&["json", "csv"]), "`csv` for a table as a download."),
     ]
 }
