@@ -64,6 +64,11 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => {
             let child = sandbox::testing::child_command().await.map_err(anyhow::Error::msg)?;
             let folder = std::path::absolute(folder)?;
+            // A log that an earlier run left there would keep the server from writing a new one.
+            let log = folder.join("store/data/system");
+            if log.exists() {
+                std::fs::remove_dir_all(&log).with_context(|| format!("{}", log.display()))?;
+            }
             let options =
                 EngineOptions { query_log: true, fsync: false, ..EngineOptions::new(folder, child) };
             let engine = Engine::start(options).await?;

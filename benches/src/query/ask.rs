@@ -65,7 +65,8 @@ impl Callers {
                 respect_dnt: false,
                 retention_days: 0,
                 created_at: now,
-                version: 1,
+                // The first version is a reservation.
+                version: 2,
                 is_deleted: false,
             };
             websites.write(&row).await?;

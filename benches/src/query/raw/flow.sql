@@ -9,7 +9,7 @@ FROM
       AND NOT is_excluded AND NOT is_bot
     GROUP BY session_id
 )
-ARRAY JOIN ['landingPages', 'exitPages'] AS list, [first, last] AS page
+ARRAY JOIN ['landing_pages', 'exit_pages'] AS list, [first, last] AS page
 GROUP BY list, page
 ORDER BY list, number DESC, page
 LIMIT 50 BY list

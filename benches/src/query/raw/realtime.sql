@@ -1,4 +1,4 @@
-SELECT 'topPages' AS list, path AS name, uniqExact(visitor_id) AS number
+SELECT 'top_pages' AS list, path AS name, uniqExact(visitor_id) AS number
 FROM events
 WHERE website_id = {site:UUID} AND day = {end:Date} AND time > toDateTime64({end:Date} + 1, 3, 'UTC') - INTERVAL 30 MINUTE
   AND event_type = 'page_view'
@@ -7,7 +7,7 @@ GROUP BY path
 ORDER BY number DESC, path
 LIMIT 10
 UNION ALL
-SELECT 'eventsByType' AS list, event_type AS name, count() AS number
+SELECT 'events_by_type' AS list, event_type AS name, count() AS number
 FROM events
 WHERE website_id = {site:UUID} AND day = {end:Date} AND time > toDateTime64({end:Date} + 1, 3, 'UTC') - INTERVAL 30 MINUTE
   AND NOT is_excluded AND NOT is_bot

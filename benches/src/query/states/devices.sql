@@ -1,5 +1,5 @@
 SELECT
-    multiIf(grouping(device_type) = 0, 'deviceTypes', grouping(browser) = 0, 'browsers', grouping(os) = 0, 'osFamilies', 'screenResolutions') AS list,
+    multiIf(grouping(device_type) = 0, 'device_types', grouping(browser) = 0, 'browsers', grouping(os) = 0, 'os_families', 'screen_resolutions') AS list,
     device_type AS deviceType, browser AS browserFamily, os AS osFamily, screen AS bucket,
     uniqMerge(s.visits) AS visits
 FROM states_devices AS s

@@ -11,7 +11,7 @@ use service::dialect::success;
 
 use crate::report::breakdown::Group;
 use crate::report::filter::{Condition, Operator, Property};
-use crate::report::{Answer, Breakdown, Dimension, Metric, Page, Scope, Series, Source};
+use crate::report::{Answer, Breakdown, Dimension, List, Metric, Page, Scope, Series, Source};
 use crate::surfaces::problem;
 use crate::surfaces::tinytrail::csv::{self, Cell};
 use crate::surfaces::tinytrail::params::{Format, ReportParams};
@@ -27,6 +27,18 @@ const SOURCE: HeaderName = HeaderName::from_static("x-footfall-source");
 
 /// Rows of a list that has no pages. There are not so many kinds of devices.
 const WHOLE: Page = Page { limit: 1000, offset: 0 };
+
+/// The lists of devices.
+const DEVICES: &[List] = &[
+    List { by: Dimension::DeviceType, metric: 0 },
+    List { by: Dimension::Browser, metric: 0 },
+    List { by: Dimension::Os, metric: 0 },
+    List { by: Dimension::Screen, metric: 0 },
+];
+
+/// Where sessions enter, and where they leave.
+const FLOW: &[List] =
+    &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
 
 /// A report as it was asked for: the caller is known, the website is theirs, the parameters are good, the days are days.
 pub(super) struct Asked {
@@ -128,21 +140,18 @@ pub(super) async fn sources(State(api): State<Api>, asked: Asked) -> Result<Resp
 
 /// `GET /api/v1/reports/devices`
 pub(super) async fn devices(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let by = |dimension| count(&api, &asked.scope, dimension, &[Metric::Visits], false, WHOLE);
-    let (types, browsers, systems, screens) = futures::try_join!(
-        by(Dimension::DeviceType),
-        by(Dimension::Browser),
-        by(Dimension::Os),
-        by(Dimension::Screen)
-    )?;
+    let Answer { counts, source } =
+        api.reports.lists(&asked.scope, DEVICES, &[Metric::Visits], WHOLE).await.map_err(problem)?;
+    let mut lists = counts.into_iter();
+    let mut next = |names| RowView::list(names, lists.next().unwrap_or_default(), Metric::Visits);
     let view = DevicesView {
         period: asked.scope.days.into(),
-        device_types: RowView::list(DEVICE_TYPES, types.counts, Metric::Visits),
-        browsers: RowView::list(BROWSERS, browsers.counts, Metric::Visits),
-        os_families: RowView::list(OS_FAMILIES, systems.counts, Metric::Visits),
-        screen_resolutions: RowView::list(SCREENS, screens.counts, Metric::Visits),
+        device_types: next(DEVICE_TYPES),
+        browsers: next(BROWSERS),
+        os_families: next(OS_FAMILIES),
+        screen_resolutions: next(SCREENS),
     };
-    asked.answer(types.source, view, "devices", &DEVICE_TYPES.columns(), |view| {
+    asked.answer(source, view, "devices", &DEVICE_TYPES.columns(), |view| {
         view.device_types.into_iter().map(RowView::cells).collect()
     })
 }
@@ -150,15 +159,18 @@ pub(super) async fn devices(State(api): State<Api>, asked: Asked) -> Result<Resp
 /// `GET /api/v1/reports/flow`
 pub(super) async fn flow(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
     let paging = asked.params.paging;
-    let by_page = |metrics| count(&api, &asked.scope, Dimension::Page, metrics, false, paging.into());
-    let (landings, exits) = futures::try_join!(by_page(&[Metric::Entries]), by_page(&[Metric::Exits]))?;
+    let metrics = &[Metric::Entries, Metric::Exits];
+    let Answer { counts, source } =
+        api.reports.lists(&asked.scope, FLOW, metrics, paging.into()).await.map_err(problem)?;
+    let mut lists = counts.into_iter();
+    let mut next = |names, metric| RowView::list(names, lists.next().unwrap_or_default(), metric);
     let view = FlowView::new(
         asked.scope.days,
         paging,
-        RowView::list(LANDING_PAGES, landings.counts, Metric::Entries),
-        RowView::list(EXIT_PAGES, exits.counts, Metric::Exits),
+        next(LANDING_PAGES, Metric::Entries),
+        next(EXIT_PAGES, Metric::Exits),
     );
-    asked.answer(landings.source, view, "flow", &LANDING_PAGES.columns(), |view| {
+    asked.answer(source, view, "flow", &LANDING_PAGES.columns(), |view| {
         view.into_landing_pages().into_iter().map(RowView::cells).collect()
     })
 }
