@@ -160,13 +160,16 @@ impl Figures {
         Ok(())
     }
 
-    /// The figures as a Markdown table.
+    /// What was run, and the figures as a Markdown table.
     pub fn table(&self) -> String {
-        let mut table = format!("{}\n\n{HEAD}", self.about);
-        for figure in &self.figures {
-            table.push_str(&row(figure));
-        }
-        table
+        format!("{}\n\n{}", self.about, self.rows())
+    }
+
+    /// The figures as a Markdown table.
+    pub fn rows(&self) -> String {
+        let mut rows = HEAD.to_owned();
+        rows.extend(self.figures.iter().map(row));
+        rows
     }
 
     /// Prints the table, and writes the figures where the caller wants them.

@@ -4,11 +4,19 @@
 //! * [`rows`]: the rows that the loader makes of it,
 //! * [`world`]: which sites, agents, sources and places there are,
 //! * [`clock`]: what a process has used,
-//! * [`figures`]: what was measured, as a table and as JSON.
+//! * [`figures`]: what was measured, as a table and as JSON,
+//! * [`process`]: programs that are measured, each on a processor of its own,
+//! * [`http`]: load on them,
+//! * [`query`]: how fast reports are answered,
+//! * [`store`]: a ClickHouse of a bench's own.
 
 pub mod clock;
 pub mod figures;
+pub mod http;
+pub mod process;
+pub mod query;
 pub mod random;
 pub mod rows;
+pub mod store;
 pub mod traffic;
 pub mod world;

@@ -2,7 +2,7 @@
 //! insert with and without the views. See the README for how to read it.
 
 use anyhow::Context as _;
-use benches::figures::amount;
+use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::rows::blocks;
 use benches::traffic::{PARTITIONS, Shape};
 use clap::Parser;
@@ -35,6 +35,8 @@ struct Args {
     /// Rounds of the inserts.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[tokio::main]
@@ -45,11 +47,14 @@ async fn main() -> anyhow::Result<()> {
     let store = StoreUrl::parse(&engine.store_url)?.with_database("bench_storage");
     migrate::up(&store).await?;
     let client = store.client();
+    let server = store.server();
 
     let shape = Shape { seed: args.seed, events: args.events, days: args.days, first_day: FIRST_DAY };
     let (mut rows, mut visits, mut number) = (0_u64, 0_u64, 0_u64);
     let began = std::time::Instant::now();
     let mut catch_up = Vec::new();
+    // What a tenth of the events took, to see how it grows.
+    let mut tenth = None;
     blocks(shape, BLOCK, async |_, block: Vec<EventRow>| {
         rows += block.len() as u64;
         visits += block.iter().map(|row| u64::from(row.visits > 0)).sum::<u64>();
@@ -57,6 +62,13 @@ async fn main() -> anyhow::Result<()> {
         insert(&client, &format!("load/{number}"), &block).await?;
         if catch_up.is_empty() {
             catch_up = block;
+        }
+        if tenth.is_none() && rows >= args.events / 10 {
+            merge(&client).await?;
+            tenth = Some((
+                Grown::of(&client, rows).await?,
+                cpu_of_block(&server, &format!("load/{number}")).await?,
+            ));
         }
         anyhow::Ok(true)
     })
@@ -69,12 +81,34 @@ async fn main() -> anyhow::Result<()> {
     );
 
     sizes(&client, rows, "as loaded").await?;
-    for table in tables(&client).await? {
-        client.query(&["OPTIMIZE TABLE ", &table, " FINAL"].concat()).execute().await?;
-    }
+    let last = cpu_of_block(&server, &format!("load/{}", number.saturating_sub(1).max(1))).await?;
+    merge(&client).await?;
     sizes(&client, rows, "merged").await?;
     columns(&client, rows).await?;
+    let all = Grown::of(&client, rows).await?;
     drop(client);
+
+    let mut figures = Figures::new(
+        "storage",
+        format!(
+            "{rows} events on {} days, in blocks of up to {BLOCK} rows; the embedded ClickHouse.",
+            args.days
+        ),
+    );
+    all.report(&mut figures);
+    if let Some((tenth, first)) = tenth {
+        tenth.compare(&all, &mut figures);
+        let exponent = (last / first).ln() / (all.events / tenth.events).ln();
+        figures.add(Figure::new(
+            format!(
+                "growth of a row's insert with views, from {} to {} stored events",
+                tenth.events, all.events
+            ),
+            Spread::once(exponent),
+            "exponent x",
+            "CPU of ClickHouse per row ~ events^x (0: it does not grow)",
+        ));
+    }
 
     // What the loader inserts while events come in: all of one day.
     let busy = Shape { events: (BLOCK as u64 + 10_000) * u64::from(PARTITIONS), days: 1, ..shape };
@@ -84,8 +118,76 @@ async fn main() -> anyhow::Result<()> {
         anyhow::Ok(false)
     })
     .await?;
-    inserts(&store, "a block of live events (one day)", &live, args.rounds).await?;
-    inserts(&store, "a block of the load above (many days)", &catch_up, args.rounds).await
+    inserts(&store, "a block of live events (one day)", &live, args.rounds, &mut figures).await?;
+    inserts(&store, "a block of the load above (many days)", &catch_up, args.rounds, &mut figures).await?;
+    figures.publish(&args.output)
+}
+
+async fn merge(client: &Client) -> anyhow::Result<()> {
+    for table in tables(client).await? {
+        client.query(&["OPTIMIZE TABLE ", &table, " FINAL"].concat()).execute().await?;
+    }
+    Ok(())
+}
+
+/// Microseconds of ClickHouse's processor time per row of a block that was inserted.
+async fn cpu_of_block(server: &Client, token: &str) -> anyhow::Result<f64> {
+    server.query("SYSTEM FLUSH LOGS").execute().await?;
+    let times = server
+        .query(
+            "SELECT (ProfileEvents['UserTimeMicroseconds'] + ProfileEvents['SystemTimeMicroseconds']) / read_rows
+             FROM system.query_log
+             WHERE type = 'QueryFinish' AND query_kind = 'Insert' AND read_rows > 0
+               AND Settings['insert_deduplication_token'] = {token:String}",
+        )
+        .param("token", token)
+        .fetch_all::<f64>()
+        .await?;
+    times.first().copied().with_context(|| format!("the insert of {token} is not in the log"))
+}
+
+/// How large everything is, merged, at a number of events.
+struct Grown {
+    events: f64,
+    bytes: f64,
+    rollup_rows: f64,
+}
+
+impl Grown {
+    async fn of(client: &Client, events: u64) -> anyhow::Result<Self> {
+        let (bytes, rollup_rows) = client
+            .query(
+                "SELECT sum(bytes_on_disk), sumIf(rows, table != 'events') FROM system.parts
+                 WHERE active AND database = currentDatabase() AND has({tables:Array(String)}, table)",
+            )
+            .param("tables", tables(client).await?)
+            .fetch_one::<(u64, u64)>()
+            .await?;
+        Ok(Self { events: events as f64, bytes: bytes as f64, rollup_rows: rollup_rows as f64 })
+    }
+
+    fn report(&self, figures: &mut Figures) {
+        let bytes = Spread::once(self.bytes / self.events);
+        figures.add(Figure::new("events and rollups, merged", bytes, "bytes on disk", "event"));
+        let rows = Spread::once(1000.0 * self.rollup_rows / self.events);
+        figures.add(Figure::new("rollups, merged", rows, "rows", "1000 events"));
+    }
+
+    /// How it grew from here to there.
+    fn compare(&self, there: &Self, figures: &mut Figures) {
+        for (what, here, there_is) in [
+            ("bytes on disk", self.bytes, there.bytes),
+            ("rows of rollups", self.rollup_rows, there.rollup_rows),
+        ] {
+            let exponent = (there_is / here).ln() / (there.events / self.events).ln();
+            figures.add(Figure::new(
+                format!("growth of {what}, from {} to {} events", self.events, there.events),
+                Spread::once(exponent),
+                "exponent x",
+                format!("{what} ~ events^x (1: in proportion)"),
+            ));
+        }
+    }
 }
 
 async fn insert(client: &Client, token: &str, block: &[EventRow]) -> anyhow::Result<()> {
@@ -169,7 +271,13 @@ async fn columns(client: &Client, events: u64) -> anyhow::Result<()> {
 }
 
 /// Inserts the same block in turn into a table that keeps nothing, into bare events, and into events with all views.
-async fn inserts(store: &StoreUrl, what: &str, block: &[EventRow], rounds: usize) -> anyhow::Result<()> {
+async fn inserts(
+    store: &StoreUrl,
+    what: &str,
+    block: &[EventRow],
+    rounds: usize,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
     let places = ["bench_null", "bench_bare", "bench_views"];
     let mut clients = Vec::new();
     let server = store.server();
@@ -199,9 +307,9 @@ async fn inserts(store: &StoreUrl, what: &str, block: &[EventRow], rounds: usize
     server.query("SYSTEM FLUSH LOGS").execute().await?;
     println!("| {what}, {} rows, {rounds} rounds | processor time, median | spread | by bare |", block.len());
     println!("|---|--:|--:|--:|");
-    let mut measured = Vec::new();
+    let (mut measured, mut by_round) = (Vec::new(), Vec::new());
     for place in places {
-        let mut times = server
+        let mut times: Vec<u64> = server
             .query(
                 "SELECT ProfileEvents['UserTimeMicroseconds'] + ProfileEvents['SystemTimeMicroseconds']
                  FROM system.query_log
@@ -213,14 +321,22 @@ async fn inserts(store: &StoreUrl, what: &str, block: &[EventRow], rounds: usize
             .param("rounds", rounds as u64)
             .fetch_all::<u64>()
             .await?;
-        times.sort_unstable();
         anyhow::ensure!(
             times.len() == rounds && rounds > 0,
             "{} of {rounds} inserts are in the log",
             times.len()
         );
+        let in_order: Vec<f64> = times.iter().rev().map(|time| *time as f64).collect();
+        times.sort_unstable();
         measured.push((place, times));
+        by_round.push(in_order);
     }
+    let ratio = Spread::ratios(&by_round[2], &by_round[1]).context("there are no rounds")?;
+    let per = "CPU of ClickHouse per row";
+    figures.add(
+        Figure::ratio(format!("insert with views, {what}"), ratio, per, "the bare insert")
+            .target(Target::AtMost(2.0)),
+    );
     let median = |times: &[u64]| times[times.len() / 2] as f64 / 1000.0;
     let bare = median(&measured[1].1);
     for (place, times) in &measured {

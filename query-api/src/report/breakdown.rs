@@ -51,10 +51,10 @@ pub struct Group {
 }
 
 #[derive(Row, Deserialize)]
-struct GroupRow {
-    key: Vec<String>,
-    label: String,
-    counts: Vec<i64>,
+pub(super) struct GroupRow {
+    pub(super) key: Vec<String>,
+    pub(super) label: String,
+    pub(super) counts: Vec<i64>,
 }
 
 impl GroupRow {
@@ -103,25 +103,12 @@ impl Reports {
     ) -> Result<(Query, Source), ReportError> {
         let Breakdown { by, metrics, named_only } = question;
         let source = self.source(&Question { scope, metrics, division: Division::By(by) }).await?;
-        let text = match (source.rollup(), source) {
-            (Some(rollup), _) => Sql::file(include_str!("breakdown_rollup.sql"))
-                .fill("table", &[rollup])
-                .compose("of_events", &scope.event_filter()),
-            (None, Source::PageFacts) => {
-                let facts = Sql::file(include_str!("breakdown_pages.sql"))
-                    .fill("facts", &[include_str!("page_facts.sql")])
-                    .fill("reach", &[Scope::reach(metrics)])
-                    // Days are not told apart.
-                    .fill("event_bucket", &["0"])
-                    .fill("session_bucket", &["0"]);
-                scope.fill(facts, metrics)
-            }
-            (None, _) => scope
-                .fill(Sql::file(include_str!("breakdown.sql")), metrics)
-                .fill("reach", &[Scope::reach(metrics)]),
-        };
+        let text = text_over(source, scope, metrics);
         let columns = by.columns(source);
         let text = text
+            .fill("split", &[""])
+            .compose("shown", &["[", columns.keys, "]::Array(String)"])
+            .fill("page", &[include_str!("breakdown_page.sql")])
             .fill("keys", &[columns.keys])
             .fill("label", &[columns.label])
             .fill("rows", &[columns.rows])
@@ -129,5 +116,26 @@ impl Reports {
             .metrics(metrics, source)?;
         let query = scope.bind(text.ask(&self.reader));
         Ok((query.param("limit", page.limit).param("offset", page.offset), source))
+    }
+}
+
+/// What breakdowns of a scope have in common, over a source.
+pub(super) fn text_over(source: Source, scope: &Scope, metrics: &[Metric]) -> Sql {
+    match (source.rollup(), source) {
+        (Some(rollup), _) => Sql::file(include_str!("breakdown_rollup.sql"))
+            .fill("table", &[rollup])
+            .compose("of_events", &scope.event_filter()),
+        (None, Source::PageFacts) => {
+            let facts = Sql::file(include_str!("breakdown_pages.sql"))
+                .fill("facts", &[include_str!("page_facts.sql")])
+                .fill("reach", &[Scope::reach(metrics)])
+                // Days are not told apart.
+                .fill("event_bucket", &["0"])
+                .fill("session_bucket", &["0"]);
+            scope.fill(facts, metrics)
+        }
+        (None, _) => scope
+            .fill(Sql::file(include_str!("breakdown.sql")), metrics)
+            .fill("reach", &[Scope::reach(metrics)]),
     }
 }

@@ -4,10 +4,11 @@ WITH
     $event_range AND $of_events AS of_event,
     session_id != 0 AND $session_range AND $of_sessions AS of_session
 SELECT
-    [$keys]::Array(String) AS key,
+    $shown AS key,
     toString($label) AS label,
     [$metrics]::Array(Int64) AS counts
 FROM events
+$split
 WHERE website_id = {site:UUID}
   AND $reach
   AND $rows
@@ -15,6 +16,4 @@ WHERE website_id = {site:UUID}
   AND NOT is_excluded
   AND ({include_bots:Bool} OR NOT is_bot)
 GROUP BY $keys
-HAVING counts[1] > 0
-ORDER BY counts[1] DESC, $keys
-LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+$page

@@ -1,10 +1,11 @@
 -- Counts by a dimension, the most frequent first, from a rollup: each row already lies on the day that its facts belong
 -- to.
 SELECT
-    [$keys]::Array(String) AS key,
+    $shown AS key,
     toString($label) AS label,
     [$metrics]::Array(Int64) AS counts
 FROM $table
+$split
 WHERE website_id = {site:UUID}
   AND day BETWEEN {start:Date} AND {end:Date}
   AND ({include_bots:Bool} OR NOT is_bot)
@@ -12,6 +13,4 @@ WHERE website_id = {site:UUID}
   AND $rows
   AND $named
 GROUP BY $keys
-HAVING counts[1] > 0
-ORDER BY counts[1] DESC, $keys
-LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+$page

@@ -33,7 +33,7 @@ use crate::report::metric::{Counts, Metric};
 use crate::report::period::days_since_epoch;
 use crate::report::plan::Source;
 use crate::report::scope::Scope;
-use crate::report::{Breakdown, Funnel, Page, ReportError, Series};
+use crate::report::{Breakdown, Funnel, List, Page, ReportError, Series};
 use marks::{EVENTS, Marks};
 
 /// A rollup answers about so many days of a website in the time that it takes to read the mark.
@@ -122,9 +122,10 @@ impl Kept {
 /// A question as it was resolved: all that an answer depends on but the data and the table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Asked {
-    Totals(Scope, &'static [Metric]),
+    Totals(Scope, Vec<Metric>),
     Series(Scope, Series),
     Breakdown(Scope, Breakdown, Page),
+    Lists(Scope, &'static [List], &'static [Metric], Page),
     Funnel(Scope, Funnel),
 }
 
@@ -134,6 +135,7 @@ impl Asked {
             Self::Totals(scope, _)
             | Self::Series(scope, _)
             | Self::Breakdown(scope, ..)
+            | Self::Lists(scope, ..)
             | Self::Funnel(scope, _) => scope,
         }
     }
@@ -141,7 +143,7 @@ impl Asked {
     /// The bytes of its texts.
     fn bytes(&self) -> u64 {
         let own = match self {
-            Self::Totals(..) | Self::Breakdown(..) => 0,
+            Self::Totals(..) | Self::Breakdown(..) | Self::Lists(..) => 0,
             Self::Series(_, series) => text_bytes(series.path.as_deref().unwrap_or_default()),
             Self::Funnel(_, funnel) => funnel.steps().iter().map(|step| text_bytes(step)).sum(),
         };
@@ -185,6 +187,12 @@ impl Keepable for Vec<Group> {
             size_of::<Group>() as u64 + texts + group.counts.bytes()
         };
         self.iter().map(bytes).sum()
+    }
+}
+
+impl Keepable for Vec<Vec<Group>> {
+    fn bytes(&self) -> u64 {
+        self.iter().map(Keepable::bytes).sum()
     }
 }
 

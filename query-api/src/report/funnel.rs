@@ -1,6 +1,9 @@
 //! A funnel: how many sessions took the first steps of a list, in order.
 
+use std::collections::BTreeMap;
+
 use clickhouse::Row;
+use clickhouse::query::Query;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -36,6 +39,28 @@ impl Funnel {
     pub fn steps(&self) -> &[String] {
         &self.0
     }
+
+    /// Gives the query what to look up: every event is looked up once, however many steps there are.
+    fn bind(&self, query: Query) -> Query {
+        let (paths, path_steps) = self.steps_by_text(|step| step.starts_with('/'));
+        let (names, name_steps) = self.steps_by_text(|step| !step.starts_with('/'));
+        query
+            .param("paths", paths)
+            .param("path_steps", path_steps)
+            .param("names", names)
+            .param("name_steps", name_steps)
+            .param("steps", self.0.len() as u32)
+    }
+
+    /// Some texts, and which steps each of them is: a bit each, since a step may come more than once.
+    fn steps_by_text(&self, is_wanted: impl Fn(&str) -> bool) -> (Vec<&str>, Vec<u32>) {
+        // The store looks nothing up in an empty list; what has no name is no step.
+        let mut steps = BTreeMap::from([("", 0)]);
+        for (at, step) in self.0.iter().enumerate().filter(|(_, step)| is_wanted(step)) {
+            *steps.entry(step.as_str()).or_default() |= 1 << at;
+        }
+        steps.into_iter().unzip()
+    }
 }
 
 #[derive(Row, Deserialize)]
@@ -48,7 +73,7 @@ impl Reports {
     pub async fn funnel(&self, scope: &Scope, funnel: &Funnel) -> Result<Answer<Vec<i64>>, ReportError> {
         let text = scope.sessions(Sql::file(include_str!("funnel.sql")));
         let ask = async {
-            let query = scope.bind(text.ask(&self.reader)).param("steps", funnel.steps());
+            let query = funnel.bind(scope.bind(text.ask(&self.reader)));
             let FunnelRow { mut sessions } = sql::one(query).await?;
             // Without any session there is no list either.
             sessions.resize(funnel.steps().len(), 0);

@@ -1,20 +1,18 @@
 -- How many sessions got how far through a list of steps.
 --
--- An event is a set of the steps that it could be: one bit each. The events of a session are walked in the order of
--- their times, and of the stream where times are equal; an event that could be the next step is that step, and no other.
--- Taking the first event that fits never loses a session that could have got farther.
+-- An event is a set of the steps that it could be: one bit each, looked up by its page and by its names. The events of a
+-- session are walked in the order of their times, and of the stream where times are equal; an event that could be the next
+-- step is that step, and no other. Taking the first event that fits never loses a session that could have got farther.
 WITH
     session_id != 0 AND $session_range AND $of_sessions AS of_session,
-    arraySum(arrayMap(
-        (step, at) -> if(
-            if(startsWith(step, '/'), event_type = 'page_view' AND path = step, event_type = step OR event_name = step),
-            bitShiftLeft(toUInt32(1), at),
-            toUInt32(0)
-        ),
-        {steps:Array(String)},
-        range(length({steps:Array(String)}))
-    )) AS could_be
-SELECT sumForEach(arrayMap(at -> toInt64(reached > at), range(length({steps:Array(String)})))) AS sessions
+    bitOr(
+        if(event_type = 'page_view', transform(path, {paths:Array(String)}, {path_steps:Array(UInt32)}, toUInt32(0)), toUInt32(0)),
+        bitOr(
+            transform(event_type, {names:Array(String)}, {name_steps:Array(UInt32)}, toUInt32(0)),
+            transform(event_name, {names:Array(String)}, {name_steps:Array(UInt32)}, toUInt32(0))
+        )
+    ) AS could_be
+SELECT sumForEach(arrayMap(at -> toInt64(reached > at), range({steps:UInt32}))) AS sessions
 FROM
 (
     SELECT

@@ -28,6 +28,7 @@ pub struct Live {
 
 #[derive(Row, Deserialize)]
 struct LiveRow {
+    list: u8,
     key: String,
     count: i64,
 }
@@ -36,38 +37,23 @@ impl Reports {
     /// What happened at a website in the last 30 minutes.
     pub async fn live(&self, site: Uuid) -> Result<Answer<Live>, ReportError> {
         let now = self.clock.now();
-        let (visitors, pages, types) = futures::try_join!(
-            self.just_now(site, now, ["''", "uniqExact(visitor_id)", "true"]),
-            self.just_now(site, now, ["path", "uniqExact(visitor_id)", "event_type = 'page_view'"]),
-            self.just_now(site, now, ["event_type", "count()", "true"]),
-        )?;
-        let visitors = visitors.first().map_or(0, |(_, count)| *count);
-        Ok(Answer {
-            counts: Live { visitors, pages, types },
-            source: Source::PartOfEvents,
-            // Its answer changes by itself.
-            kept: Kept::Off,
-        })
-    }
-
-    async fn just_now(
-        &self,
-        site: Uuid,
-        now: i64,
-        [key, count, rows]: [&'static str; 3],
-    ) -> Result<Vec<(String, i64)>, ReportError> {
         let today = DateTime::from_timestamp_millis(now).unwrap_or_default().date_naive();
         let query = Sql::file(include_str!("live.sql"))
-            .fill("key", &[key])
-            .fill("count", &[count])
-            .fill("rows", &[rows])
             .ask(&self.reader)
             .param("site", site)
             .param("start", storable(today - TimeDelta::days(2)).to_string())
             .param("end", storable(today + TimeDelta::days(1)).to_string())
             .param("after", now - i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX))
             .param("now", now);
-        let rows: Vec<LiveRow> = sql::all(query).await?;
-        Ok(rows.into_iter().map(|row| (row.key, row.count)).collect())
+        let mut counts = Live { visitors: 0, pages: Vec::new(), types: Vec::new() };
+        for LiveRow { list, key, count } in sql::all(query).await? {
+            match list {
+                1 => counts.visitors = count,
+                2 => counts.pages.push((key, count)),
+                _ => counts.types.push((key, count)),
+            }
+        }
+        // Its answer changes by itself.
+        Ok(Answer { counts, source: Source::PartOfEvents, kept: Kept::Off })
     }
 }

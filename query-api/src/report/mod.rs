@@ -1,7 +1,7 @@
 //! The report core: a scope and a question become static SQL, and its rows become counts.
 //!
 //! A report is a value: whose events, of which days, with which filters ([`Scope`]), and a question with a page of its
-//! own ([`mod@totals`], [`mod@series`], [`mod@breakdown`], [`mod@funnel`], [`mod@live`]). The core answers **counts**; rates, rounding, names and envelopes belong to
+//! own ([`mod@totals`], [`mod@series`], [`mod@breakdown`], [`mod@lists`], [`mod@funnel`], [`mod@live`]). The core answers **counts**; rates, rounding, names and envelopes belong to
 //! the surfaces. Nothing in here knows HTTP or a published API, and no SQL is ever made of a caller's text.
 //!
 //! * [`period`]: days, and the words for ranges of them,
@@ -18,6 +18,7 @@ mod calendar;
 pub mod dimension;
 pub mod filter;
 pub mod funnel;
+pub mod lists;
 pub mod live;
 pub mod metric;
 pub mod period;
@@ -46,6 +47,7 @@ pub use cache::{CacheSize, Kept};
 pub use dimension::Dimension;
 pub use filter::Filter;
 pub use funnel::Funnel;
+pub use lists::List;
 pub use live::Live;
 pub use metric::{Counts, Metric};
 pub use period::{Comparison, Days, Period};
@@ -126,8 +128,14 @@ impl Reports {
 
     /// The smallest table that answers exactly and is whole.
     async fn source(&self, question: &Question<'_>) -> Result<Source, ReportError> {
+        self.source_of_all(std::slice::from_ref(question)).await
+    }
+
+    /// The smallest table that answers all of some questions, and is whole.
+    async fn source_of_all(&self, questions: &[Question<'_>]) -> Result<Source, ReportError> {
         for source in Source::ALL {
-            if question.is_answered_by(source, self.prefer) && self.are_whole(question.rollups(source)).await
+            let answers = questions.iter().all(|question| question.is_answered_by(source, self.prefer));
+            if answers && self.are_whole(questions.iter().flat_map(|question| question.rollups(source))).await
             {
                 return Ok(source);
             }

@@ -138,7 +138,7 @@ impl Division {
 /// What has to be answered, as far as the choice of a table depends on it.
 pub(crate) struct Question<'s> {
     pub(crate) scope: &'s Scope,
-    pub(crate) metrics: &'static [Metric],
+    pub(crate) metrics: &'s [Metric],
     pub(crate) division: Division,
 }
 

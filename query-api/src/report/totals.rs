@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::report::cache::Asked;
 use crate::report::metric::{Counts, Metric};
-use crate::report::plan::{Division, Question};
+use crate::report::plan::{Division, Question, Source};
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
 use crate::report::{Answer, ReportError, Reports};
@@ -23,6 +23,51 @@ impl Reports {
         metrics: &'static [Metric],
     ) -> Result<Answer<Counts>, ReportError> {
         let source = self.source(&Question { scope, metrics, division: Division::Whole }).await?;
+        let (values, kept) = match self.source_of_the_rest(scope, metrics, source).await {
+            None => {
+                let answer = self.count(scope, metrics, source).await?;
+                (answer.counts, answer.kept)
+            }
+            Some((rest, of_rest)) => {
+                let visitors = self.count(scope, &[Metric::UniqueVisitors], source);
+                let (visitors, others) = futures::try_join!(visitors, self.count(scope, &rest, of_rest))?;
+                let kept = visitors.kept.and(others.kept);
+                let mut others = others.counts.into_iter();
+                let visitors = visitors.counts.into_iter().sum();
+                let value = |metric: &Metric| match metric {
+                    Metric::UniqueVisitors => visitors,
+                    _ => others.next().unwrap_or_default(),
+                };
+                (metrics.iter().map(value).collect(), kept)
+            }
+        };
+        Ok(Answer { counts: Counts::new(metrics, values), source, kept })
+    }
+
+    /// Who visited a part of a website is known to the events alone. Where a rollup has everything else, the events are read
+    /// for that only: the other metrics, and the rollup that has them.
+    async fn source_of_the_rest(
+        &self,
+        scope: &Scope,
+        metrics: &[Metric],
+        source: Source,
+    ) -> Option<(Vec<Metric>, Source)> {
+        let rest: Vec<_> =
+            metrics.iter().copied().filter(|metric| *metric != Metric::UniqueVisitors).collect();
+        if source != Source::PartOfEvents || rest.is_empty() || rest.len() == metrics.len() {
+            return None;
+        }
+        let of_rest =
+            self.source(&Question { scope, metrics: &rest, division: Division::Whole }).await.ok()?;
+        of_rest.rollup().map(|_| (rest, of_rest))
+    }
+
+    async fn count(
+        &self,
+        scope: &Scope,
+        metrics: &[Metric],
+        source: Source,
+    ) -> Result<Answer<Vec<i64>>, ReportError> {
         let text = match source.rollup() {
             Some(rollup) => Sql::file(include_str!("totals_rollup.sql"))
                 .fill("table", &[rollup])
@@ -36,8 +81,8 @@ impl Reports {
             let row: TotalsRow = sql::one(scope.bind(text.ask(&self.reader))).await?;
             tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(),
                 "Totals were counted.");
-            Ok(Counts::new(metrics, row.counts))
+            Ok(row.counts)
         };
-        self.kept(Asked::Totals(scope.clone(), metrics), source, ask).await
+        self.kept(Asked::Totals(scope.clone(), metrics.to_vec()), source, ask).await
     }
 }

@@ -208,7 +208,7 @@ async fn every_change_is_in_every_report_at_once() {
     let rebuild = async {
         Maintainer::new(house.store.clone()).rebuild(None, Range::default(), &mut Silent).await.unwrap();
     };
-    around(&house, &site, "a rebuild", rebuild).await;
+    Box::pin(around(&house, &site, "a rebuild", rebuild)).await;
     look().await;
     run(&house, &wrong).await;
     let aggregate = async {
@@ -226,7 +226,7 @@ async fn every_change_is_in_every_report_at_once() {
         assert_eq!(house.ask(Method::POST, &path, Some(&site.key), body).await.status(), 202);
         assert_eq!(Maintainer::new(house.store.clone()).erase().await.unwrap().len(), 1);
     };
-    assert!(around(&house, &site, "an erasure", erasure).await.is_empty());
+    assert!(Box::pin(around(&house, &site, "an erasure", erasure)).await.is_empty());
     look().await;
 
     // A new version of a rollup: readers are moved to another table, which is right, from one that was not.

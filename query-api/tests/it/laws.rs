@@ -7,8 +7,9 @@ use futures::{StreamExt as _, stream};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use query_api::report::breakdown::Group;
 use query_api::report::filter::{Condition, Filter, Operator, Property};
-use query_api::report::{Breakdown, Dimension, Funnel, Metric, Page, Prefer, Reports, Scope, Series};
+use query_api::report::{Breakdown, Dimension, Funnel, List, Metric, Page, Prefer, Reports, Scope, Series};
 use schema::rows::EventRow;
 
 use self::by_hand::{by_hand, is_of_events};
@@ -248,6 +249,14 @@ async fn breakdown(reports: &Reports, scope: &Scope, question: Breakdown, page: 
         .collect()
 }
 
+const OF_DEVICES: &[List] = &[
+    List { by: Dimension::Browser, metric: 0 },
+    List { by: Dimension::Screen, metric: 1 },
+    List { by: Dimension::Browser, metric: 1 },
+];
+
+const OF_EDGES: &[List] = &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
+
 const EVERYTHING: Page = Page { limit: 1000, offset: 0 };
 
 #[track_caller]
@@ -311,6 +320,32 @@ impl<'c> Case<'c> {
             visits[0],
             "its sum {asked:?}"
         );
+        self.lists_are_breakdowns(OF_DEVICES, &[Metric::Visits, Metric::Bounces]).await;
+    }
+
+    /// Several lists at once are what each is by itself.
+    async fn lists_are_breakdowns(&self, lists: &'static [List], metrics: &'static [Metric]) {
+        let Self { auto, events, asked, scope, .. } = self;
+        let page = Page { limit: asked.size, offset: asked.size / 2 };
+        let mut expected = Vec::new();
+        for list in lists {
+            let metrics = std::slice::from_ref(&metrics[list.metric]);
+            let by = Breakdown { by: list.by, metrics, named_only: false };
+            let groups = breakdown(auto, scope, by, page).await;
+            expected.push(groups.into_iter().map(|(key, _, counts)| (key, counts[0])).collect::<Vec<_>>());
+        }
+        for reports in [auto, events] {
+            let counts = reports.lists(scope, lists, metrics, page).await.unwrap().counts;
+            let given: Vec<Vec<_>> = lists
+                .iter()
+                .zip(counts)
+                .map(|(list, groups)| {
+                    let count = |group: Group| (group.key, group.counts.of(metrics[list.metric]));
+                    groups.into_iter().map(count).collect()
+                })
+                .collect();
+            assert_eq!(given, expected, "lists {asked:?}");
+        }
     }
 
     async fn pages_are_the_same_in_any_size(&self) {
@@ -354,6 +389,7 @@ impl<'c> Case<'c> {
             "entries {asked:?}"
         );
         assert!(edges.iter().all(|counts| counts[0] == counts[1]), "{edges:?} {asked:?}");
+        self.lists_are_breakdowns(OF_EDGES, EDGES).await;
     }
 
     async fn a_funnel_only_loses(&self) {

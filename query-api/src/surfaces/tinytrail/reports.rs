@@ -12,7 +12,7 @@ use service::dialect::success;
 
 use crate::report::breakdown::Group;
 use crate::report::filter::{Condition, Operator, Property};
-use crate::report::{Answer, Breakdown, Dimension, Kept, Metric, Page, Scope, Series, Source};
+use crate::report::{Answer, Breakdown, Dimension, Kept, List, Metric, Page, Scope, Series, Source};
 use crate::surfaces::problem;
 use crate::surfaces::tinytrail::csv::{self, Cell};
 use crate::surfaces::tinytrail::params::{Format, ReportParams};
@@ -32,6 +32,17 @@ const KEPT: HeaderName = HeaderName::from_static("x-footfall-cache");
 
 /// Rows of a list that has no pages. There are not so many kinds of devices.
 const WHOLE: Page = Page { limit: 1000, offset: 0 };
+
+/// The lists of devices.
+const DEVICES: &[List] = &[
+    List { by: Dimension::DeviceType, metric: 0 },
+    List { by: Dimension::Browser, metric: 0 },
+    List { by: Dimension::Os, metric: 0 },
+    List { by: Dimension::Screen, metric: 0 },
+];
+
+/// Where sessions enter, and where they leave.
+const FLOW: &[List] = &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
 
 /// A report as it was asked for: the caller is known, the website is theirs, the parameters are good, the days are days.
 pub(super) struct Asked {
@@ -85,11 +96,11 @@ impl Asked {
     async fn table<R: IntoIterator<Item = Cell> + Send + 'static>(
         &self,
         api: &Api,
-        list: &List<'_>,
+        table: &Table<'_>,
         page: Page,
         cells: impl Fn(Group) -> R + Send + 'static,
     ) -> Result<Option<Response>, Problem> {
-        let List { scope, question, report, columns } = list;
+        let Table { scope, question, report, columns } = table;
         match self.params.format {
             Format::Json => Ok(None),
             Format::Csv => {
@@ -107,7 +118,7 @@ impl Asked {
 }
 
 /// A breakdown as a report shows it.
-struct List<'a> {
+struct Table<'a> {
     scope: &'a Scope,
     question: Breakdown,
     report: &'static str,
@@ -158,7 +169,7 @@ pub(super) async fn summary(State(api): State<Api>, asked: Asked) -> Result<Resp
 
 /// `GET /api/v1/reports/pages`
 pub(super) async fn pages(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let list = List {
+    let list = Table {
         scope: &asked.scope,
         question: by(Dimension::Page, PAGES, false),
         report: "pages",
@@ -178,7 +189,7 @@ pub(super) async fn pages(State(api): State<Api>, asked: Asked) -> Result<Respon
 async fn named(
     api: &Api,
     asked: &Asked,
-    list: &List<'_>,
+    list: &Table<'_>,
     names: Names,
     metric: Metric,
 ) -> Result<Response, Problem> {
@@ -196,7 +207,7 @@ async fn named(
 pub(super) async fn sources(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
     let group_by = asked.params.questions.group_by;
     let names = names_of_sources(group_by);
-    let list = List {
+    let list = Table {
         scope: &asked.scope,
         question: by(group_by.dimension(), &[Metric::Visits], true),
         report: "sources",
@@ -207,57 +218,52 @@ pub(super) async fn sources(State(api): State<Api>, asked: Asked) -> Result<Resp
 
 /// `GET /api/v1/reports/devices`
 pub(super) async fn devices(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let question = |dimension| by(dimension, &[Metric::Visits], false);
-    let list = List {
+    let table = Table {
         scope: &asked.scope,
-        question: question(Dimension::DeviceType),
+        question: by(Dimension::DeviceType, &[Metric::Visits], false),
         report: "devices",
         columns: &DEVICE_TYPES.columns(),
     };
     let cells = |group| RowView::new(DEVICE_TYPES, group, Metric::Visits).cells();
-    if let Some(table) = asked.table(&api, &list, WHOLE, cells).await? {
+    if let Some(table) = asked.table(&api, &table, WHOLE, cells).await? {
         return Ok(table);
     }
-    let by = |dimension| api.reports.breakdown(&asked.scope, question(dimension), WHOLE);
-    let (types, browsers, systems, screens) = futures::try_join!(
-        by(Dimension::DeviceType),
-        by(Dimension::Browser),
-        by(Dimension::Os),
-        by(Dimension::Screen)
-    )
-    .map_err(problem)?;
-    let kept = types.kept.and(browsers.kept).and(systems.kept).and(screens.kept);
+    let answer = api.reports.lists(&asked.scope, DEVICES, &[Metric::Visits], WHOLE).await.map_err(problem)?;
+    let from = Origin::of(&answer);
+    let mut lists = answer.counts.into_iter();
+    let mut next = |names| RowView::list(names, lists.next().unwrap_or_default(), Metric::Visits);
     let view = DevicesView {
         period: asked.scope.days.into(),
-        device_types: RowView::list(DEVICE_TYPES, types.counts, Metric::Visits),
-        browsers: RowView::list(BROWSERS, browsers.counts, Metric::Visits),
-        os_families: RowView::list(OS_FAMILIES, systems.counts, Metric::Visits),
-        screen_resolutions: RowView::list(SCREENS, screens.counts, Metric::Visits),
+        device_types: next(DEVICE_TYPES),
+        browsers: next(BROWSERS),
+        os_families: next(OS_FAMILIES),
+        screen_resolutions: next(SCREENS),
     };
-    Ok(Origin { source: types.source, kept }.told_in(success(StatusCode::OK, view)))
+    Ok(from.told_in(success(StatusCode::OK, view)))
 }
 
 /// `GET /api/v1/reports/flow`
 pub(super) async fn flow(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
-    let list = List {
+    let table = Table {
         scope: &asked.scope,
         question: by(Dimension::Page, &[Metric::Entries], false),
         report: "flow",
         columns: &LANDING_PAGES.columns(),
     };
     let cells = |group| RowView::new(LANDING_PAGES, group, Metric::Entries).cells();
-    if let Some(table) = asked.table(&api, &list, asked.page(), cells).await? {
+    if let Some(table) = asked.table(&api, &table, asked.page(), cells).await? {
         return Ok(table);
     }
-    let by_page = |question| api.reports.breakdown(&asked.scope, question, asked.page());
-    let left = by(Dimension::Page, &[Metric::Exits], false);
-    let (landings, exits) = futures::try_join!(by_page(list.question), by_page(left)).map_err(problem)?;
-    let from = Origin { source: landings.source, kept: landings.kept.and(exits.kept) };
+    let metrics = &[Metric::Entries, Metric::Exits];
+    let answer = api.reports.lists(&asked.scope, FLOW, metrics, asked.page()).await.map_err(problem)?;
+    let from = Origin::of(&answer);
+    let mut lists = answer.counts.into_iter();
+    let mut next = |names, metric| RowView::list(names, lists.next().unwrap_or_default(), metric);
     let view = FlowView::new(
         asked.scope.days,
         asked.params.paging,
-        RowView::list(LANDING_PAGES, landings.counts, Metric::Entries),
-        RowView::list(EXIT_PAGES, exits.counts, Metric::Exits),
+        next(LANDING_PAGES, Metric::Entries),
+        next(EXIT_PAGES, Metric::Exits),
     );
     Ok(from.told_in(success(StatusCode::OK, view)))
 }
@@ -289,7 +295,7 @@ pub(super) async fn custom_events(State(api): State<Api>, asked: Asked) -> Resul
         let conditions = params.filters.iter().cloned().chain([named]).collect();
         scope.filter = Some(filters::raise(&Condition::All(conditions))?);
     }
-    let list = List {
+    let list = Table {
         scope: &scope,
         question: by(Dimension::CustomEvent, &[Metric::Events], false),
         report: "custom-events",

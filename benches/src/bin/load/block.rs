@@ -1,0 +1,81 @@
+//! A block as it goes over the wire: what the loader sends once is kept, and sent again as it is.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, ensure};
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use clickhouse::Client;
+use http::StatusCode;
+use ingest::load::insert::insert_events;
+use schema::rows::EventRow;
+use service::Stop;
+use tokio::net::TcpListener;
+
+/// The bytes of one insert, and the query that they belong to.
+#[derive(Debug, Clone)]
+pub struct Block {
+    query: Vec<(String, String)>,
+    body: Bytes,
+    /// How many rows it has.
+    pub rows: u64,
+}
+
+type Kept = Arc<Mutex<Option<(String, Bytes)>>>;
+
+/// Encodes rows as the loader does.
+pub async fn encode(rows: &[EventRow]) -> anyhow::Result<Block> {
+    let kept = Kept::default();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let router = Router::new().fallback(keep).with_state(Arc::clone(&kept));
+    let serving = tokio::spawn(axum::serve(listener, router).into_future());
+    // Without the columns' types before the rows, for which the server would be asked.
+    let client = Client::default().with_url(url).with_validation(false);
+    let refused = insert_events(&client, "encoded", rows, &Stop::new()).await?;
+    ensure!(refused.is_empty(), "rows were refused");
+    serving.abort();
+    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (query, body) = kept.context("no block came")?;
+    let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    Ok(Block { query, body, rows: rows.len() as u64 })
+}
+
+async fn keep(State(kept): State<Kept>, request: Request) -> StatusCode {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let Ok(body) = to_bytes(request.into_body(), usize::MAX).await else { return StatusCode::BAD_REQUEST };
+    *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((query, body));
+    StatusCode::OK
+}
+
+impl Block {
+    /// Its size, compressed as it is sent.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Inserts it into a database, under a token of its own.
+    pub async fn insert(
+        &self,
+        http: &reqwest::Client,
+        server: &str,
+        database: &str,
+        token: &str,
+    ) -> anyhow::Result<()> {
+        let mut url = url::Url::parse(server)?;
+        let others = |(name, _): &&(String, String)| {
+            !matches!(name.as_str(), "database" | "insert_deduplication_token")
+        };
+        url.query_pairs_mut()
+            .extend_pairs(self.query.iter().filter(others))
+            .append_pair("database", database)
+            .append_pair("insert_deduplication_token", token);
+        let response = http.post(url).body(self.body.clone()).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        ensure!(status.is_success(), "the insert was refused: {text}");
+        Ok(())
+    }
+}

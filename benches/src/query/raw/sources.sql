@@ -1,0 +1,8 @@
+SELECT channel, sum(e.visits) AS visits
+FROM events AS e
+WHERE website_id = {site:UUID} AND day BETWEEN {start:Date} AND {end:Date}
+  AND NOT is_excluded AND NOT is_bot
+GROUP BY channel
+HAVING visits > 0
+ORDER BY visits DESC, channel
+LIMIT 50

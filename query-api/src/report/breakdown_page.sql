@@ -1,0 +1,3 @@
+HAVING counts[1] > 0
+ORDER BY counts[1] DESC, $keys
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}
