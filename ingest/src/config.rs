@@ -236,7 +236,7 @@ pub fn build(parts: Parts, config: CollectConfig) -> anyhow::Result<App> {
         bitcain_limit: Arc::new(Limiter::new(config.bitcain_limit)),
         proxies: Arc::new(config.proxies),
         clock: parts.clock,
-        store: client,
+        store: Arc::new(client),
         stop: parts.stop,
     })
 }

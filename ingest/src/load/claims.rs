@@ -215,7 +215,7 @@ impl Claims<'_> {
     /// The ids that others want too, or that have had turns before.
     async fn crowded(&self, asks: &[Ask]) -> Result<HashSet<(Uuid, Uuid)>, WorkerError> {
         let mut crowded = HashSet::new();
-        for asks in asks.chunks(LOOK_AT) {
+        for asks in in_order_of_the_table(asks.iter()).chunks(LOOK_AT) {
             let received = || asks.iter().map(|ask| ask.received_at);
             let look = || {
                 self.about(include_str!("claims/crowded.sql"), asks)
@@ -253,11 +253,10 @@ impl Claims<'_> {
 
     async fn turns(&self, asks: &[&Ask]) -> Result<HashMap<Offset, u32>, WorkerError> {
         let mut turns = HashMap::new();
-        for asks in asks.chunks(LOOK_AT) {
-            let asks: Vec<_> = asks.iter().map(|ask| (*ask).clone()).collect();
+        for asks in in_order_of_the_table(asks.iter().copied()).chunks(LOOK_AT) {
             let offsets = || asks.iter().map(|ask| ask.offset);
             let look = || {
-                self.of_this_partition(self.about(include_str!("claims/turns.sql"), &asks))
+                self.of_this_partition(self.about(include_str!("claims/turns.sql"), asks))
                     .param("from", offsets().min().unwrap_or_default())
                     .param("to", offsets().max().unwrap_or_default())
             };
@@ -267,7 +266,7 @@ impl Claims<'_> {
         Ok(turns)
     }
 
-    fn about(&self, sql: &'static str, asks: &[Ask]) -> Query {
+    fn about(&self, sql: &'static str, asks: &[&Ask]) -> Query {
         let websites: HashSet<_> = asks.iter().map(|ask| ask.website_id).collect();
         self.client
             .query(sql)
@@ -297,6 +296,15 @@ impl Claims<'_> {
             }
         }
     }
+}
+
+/// The same, in the order in which the table has them: so that each look meets a part of the table, and not every look all of
+/// it. The store compares the second halves of ids first.
+fn in_order_of_the_table<'a>(asks: impl Iterator<Item = &'a Ask>) -> Vec<&'a Ask> {
+    let turned = |id: Uuid| id.as_u128().rotate_left(64);
+    let mut asks: Vec<_> = asks.collect();
+    asks.sort_unstable_by_key(|ask| (turned(ask.website_id), turned(ask.event_id), ask.offset));
+    asks
 }
 
 impl RivalsRow {

@@ -44,8 +44,9 @@ pub struct App {
     pub proxies: Arc<TrustedProxies>,
     /// The time.
     pub clock: Clock,
-    /// The store, for its health and for counts of what is in it.
-    pub store: Client,
+    /// The store, for its health and for counts of what is in it. Shared: every request has an `App` of its own, and a
+    /// client is a dozen texts.
+    pub store: Arc<Client>,
     /// The end of the process: long waits stop waiting.
     pub stop: Stop,
 }
@@ -73,9 +74,9 @@ pub fn health(app: &App) -> Router {
 
 /// Asks the store whether it lives.
 fn store_check(app: &App) -> service::health::Check {
-    let client = app.store.clone();
+    let client = Arc::clone(&app.store);
     Arc::new(move || {
-        let client = client.clone();
+        let client = Arc::clone(&client);
         Box::pin(async move { schema::store::answers(&client).await })
     })
 }

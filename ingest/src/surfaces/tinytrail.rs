@@ -3,9 +3,8 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router, middleware};
-use http::{HeaderMap, StatusCode};
-use serde_json::json;
+use axum::{Router, middleware};
+use http::{HeaderMap, StatusCode, header};
 use service::client_address::rate_key;
 use service::dialect::TinyTrail;
 use service::extract::{Bounded, parse_json};
@@ -56,7 +55,10 @@ async fn collect(
     };
     let hit = event.into_hit(Context::of_request(website, app.clock.now(), address, addresses, &headers))?;
     Ok(match app.collector.accept(hit).await? {
-        Accepted::Counted => (StatusCode::ACCEPTED, Json(json!({ "status": "accepted" }))).into_response(),
+        Accepted::Counted => {
+            let headers = [(header::CONTENT_TYPE, "application/json")];
+            (StatusCode::ACCEPTED, headers, r#"{"status":"accepted"}"#).into_response()
+        }
         Accepted::Bot | Accepted::Excluded | Accepted::Dropped => StatusCode::NO_CONTENT.into_response(),
     })
 }

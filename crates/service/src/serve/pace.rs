@@ -89,27 +89,44 @@ impl HttpBody for Held {
 }
 
 /// A time that may be running.
+///
+/// To set a timer costs more than to look at the clock, and almost every time is over before it has run out: so a timer
+/// that rings too early is left as it is, and looked at when it rings.
 #[derive(Default)]
 struct Deadline {
-    sleep: Option<Pin<Box<Sleep>>>,
-    runs: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+    at: Option<Instant>,
 }
 
 impl Deadline {
+    fn runs(&self) -> bool {
+        self.at.is_some()
+    }
+
     fn start(&mut self, patience: Duration) {
         let at = Instant::now() + patience;
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(at),
+        self.at = Some(at);
+        match &mut self.timer {
+            Some(timer) if timer.deadline() > at || timer.is_elapsed() => timer.as_mut().reset(at),
+            Some(_) => {}
             none => *none = Some(Box::pin(tokio::time::sleep_until(at))),
         }
-        self.runs = true;
+    }
+
+    fn stop(&mut self) {
+        self.at = None;
     }
 
     /// An error when the time is over; else the task is woken when it is.
     fn check(&mut self, context: &mut Context<'_>) -> Result<()> {
-        let over =
-            self.runs && self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
-        if over { Err(Error::from(ErrorKind::TimedOut)) } else { Ok(()) }
+        let (Some(at), Some(timer)) = (self.at, &mut self.timer) else { return Ok(()) };
+        while timer.as_mut().poll(context).is_ready() {
+            if timer.deadline() >= at {
+                return Err(Error::from(ErrorKind::TimedOut));
+            }
+            timer.as_mut().reset(at);
+        }
+        Ok(())
     }
 }
 
@@ -153,7 +170,7 @@ impl<S> Paced<S> {
         if begun != self.seen {
             self.seen = begun;
             self.has_begun = false;
-            self.reading.runs = false;
+            self.reading.stop();
         }
         if !self.phase.is_waiting(context) {
             return;
@@ -161,17 +178,17 @@ impl<S> Paced<S> {
         if came && !self.has_begun {
             self.has_begun = true;
             self.reading.start(self.head);
-        } else if !self.reading.runs {
+        } else if !self.reading.runs() {
             self.reading.start(self.idle);
         }
     }
 
     fn after_write<T>(&mut self, context: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
         if written.is_ready() {
-            self.writing.runs = false;
+            self.writing.stop();
             return written;
         }
-        if !self.writing.runs {
+        if !self.writing.runs() {
             self.writing.start(self.stall);
         }
         match self.writing.check(context) {
