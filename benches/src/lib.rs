@@ -10,6 +10,7 @@
 //! * [`query`]: how fast reports are answered,
 //! * [`store`]: a ClickHouse of a bench's own.
 
+pub mod block;
 pub mod clock;
 pub mod figures;
 pub mod http;

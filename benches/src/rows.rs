@@ -1,8 +1,13 @@
 //! The rows that the loader makes of traffic: partition by partition, through its own sessioniser. No store is needed,
 //! because all days begin empty.
 
+use anyhow::Context as _;
+use chrono::{Days, NaiveDate, Utc};
+use clickhouse::Client;
+use ingest::load::insert::insert_events;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
 use schema::rows::EventRow;
+use service::Stop;
 
 use crate::traffic::{PARTITIONS, Shape, Traffic};
 
@@ -45,4 +50,21 @@ pub async fn blocks<E>(
         }
     }
     Ok(())
+}
+
+/// Inserts a block as the loader does, under a token. A row that the store refuses is an error: then the bench is wrong.
+pub async fn insert(client: &Client, token: &str, block: &[EventRow]) -> anyhow::Result<()> {
+    if block.is_empty() {
+        return Ok(());
+    }
+    let refused =
+        insert_events(client, token, block, &Stop::new()).await.context("the insert was given up")?;
+    anyhow::ensure!(refused.is_empty(), "the store refused {} rows", refused.len());
+    Ok(())
+}
+
+/// The first of so many days, of which the last is today (UTC): what lapses with time is then as old as it would be.
+pub fn days_until_today(days: u16) -> u16 {
+    let first = Utc::now().date_naive() - Days::new(u64::from(days.saturating_sub(1)));
+    u16::try_from((first - NaiveDate::default()).num_days()).unwrap_or(u16::MAX)
 }

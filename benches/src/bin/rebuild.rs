@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
-use benches::rows::blocks;
+use benches::rows::{blocks, insert};
 use benches::traffic::Shape;
 use clap::Parser;
 use clickhouse::{Client, Row};
@@ -108,17 +108,7 @@ async fn load(client: &Client, shape: Shape) -> anyhow::Result<u64> {
     blocks(shape, BLOCK, async |_, block: Vec<EventRow>| {
         events += block.len() as u64;
         number += 1;
-        let token = format!("rebuild/{number}");
-        let mut insert = client
-            .insert::<EventRow>("events")
-            .await?
-            .with_setting("async_insert", "0")
-            .with_setting("max_partitions_per_insert_block", "0")
-            .with_setting("insert_deduplication_token", token);
-        for row in &block {
-            insert.write(row).await?;
-        }
-        insert.end().await?;
+        insert(client, &format!("rebuild/{number}"), &block).await?;
         anyhow::Ok(true)
     })
     .await?;

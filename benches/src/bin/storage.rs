@@ -3,22 +3,17 @@
 
 use anyhow::Context as _;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
-use benches::rows::blocks;
+use benches::rows::{blocks, days_until_today, insert};
 use benches::traffic::{PARTITIONS, Shape};
 use clap::Parser;
 use clickhouse::{Client, Row};
-use ingest::load::insert::insert_events;
 use schema::migrate::{self, LockTimes, MIGRATIONS};
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use serde::Deserialize;
-use service::Stop;
 
 /// Rows of a block, as the loader's largest.
 const BLOCK: usize = 100_000;
-
-/// 2026-01-05, a Monday.
-const FIRST_DAY: u16 = 20_458;
 
 /// Measures what events cost in the store, on an embedded ClickHouse of its own.
 #[derive(Parser)]
@@ -49,7 +44,8 @@ async fn main() -> anyhow::Result<()> {
     let client = store.client();
     let server = store.server();
 
-    let shape = Shape { seed: args.seed, events: args.events, days: args.days, first_day: FIRST_DAY };
+    let first_day = days_until_today(args.days);
+    let shape = Shape { seed: args.seed, events: args.events, days: args.days, first_day };
     let (mut rows, mut visits, mut number) = (0_u64, 0_u64, 0_u64);
     let began = std::time::Instant::now();
     let mut catch_up = Vec::new();
@@ -91,7 +87,7 @@ async fn main() -> anyhow::Result<()> {
     let mut figures = Figures::new(
         "storage",
         format!(
-            "{rows} events on {} days, in blocks of up to {BLOCK} rows; the embedded ClickHouse.",
+            "{rows} events on the {} days until now (ids of live events lapse after ten), in blocks of up to {BLOCK} rows; the embedded ClickHouse.",
             args.days
         ),
     );
@@ -188,13 +184,6 @@ impl Grown {
             ));
         }
     }
-}
-
-async fn insert(client: &Client, token: &str, block: &[EventRow]) -> anyhow::Result<()> {
-    let refused =
-        insert_events(client, token, block, &Stop::new()).await.context("the insert was given up")?;
-    anyhow::ensure!(refused.is_empty(), "the store refused {} rows", refused.len());
-    Ok(())
 }
 
 /// The tables that come of events: they themselves, and the rollups.

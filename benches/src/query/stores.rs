@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clickhouse::Client;
-use ingest::load::insert::insert_events;
 use schema::migrate::{self, LockTimes, MIGRATIONS};
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
@@ -14,7 +13,7 @@ use service::Stop;
 use tokio::task::JoinHandle;
 
 use super::{FIRST_DAY, State};
-use crate::rows::blocks;
+use crate::rows::{blocks, insert};
 use crate::traffic::Shape;
 
 /// Rows of a block when there is much to load, as the loader's largest.
@@ -259,15 +258,5 @@ async fn copy(from: &StoreUrl, to: &Client) -> anyhow::Result<()> {
 async fn drop_database(store: &StoreUrl) -> anyhow::Result<()> {
     let drop = store.server().query("DROP DATABASE IF EXISTS {name:Identifier} SYNC");
     drop.param("name", store.database()).execute().await?;
-    Ok(())
-}
-
-async fn insert(client: &Client, token: &str, block: &[EventRow]) -> anyhow::Result<()> {
-    if block.is_empty() {
-        return Ok(());
-    }
-    let refused =
-        insert_events(client, token, block, &Stop::new()).await.context("the insert was given up")?;
-    anyhow::ensure!(refused.is_empty(), "the store refused {} rows", refused.len());
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use benches::block::{self, Block};
 use benches::clock;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::store::{Form, Store};
@@ -19,10 +20,6 @@ use schema::event::Event;
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use service::{Clock, Stop};
-
-mod block;
-
-use block::Block;
 
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
