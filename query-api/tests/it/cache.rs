@@ -205,28 +205,28 @@ async fn every_change_is_in_every_report_at_once() {
     );
     around(&house, &site, "a wrong rollup", run(&house, &wrong)).await;
     look().await;
-    let rebuild = async {
+    let rebuild = Box::pin(async {
         Maintainer::new(house.store.clone()).rebuild(None, Range::default(), &mut Silent).await.unwrap();
-    };
-    Box::pin(around(&house, &site, "a rebuild", rebuild)).await;
+    });
+    around(&house, &site, "a rebuild", rebuild).await;
     look().await;
     run(&house, &wrong).await;
-    let aggregate = async {
+    let aggregate = Box::pin(async {
         let body = Some(r#"{"date":"2026-03-01"}"#.to_owned());
         let path = "/api/v1/admin/aggregate";
         assert_eq!(house.ask(Method::POST, path, Some(&admin), body).await.status(), 200);
-    };
+    });
     around(&house, &site, "an aggregation", aggregate).await;
     look().await;
 
-    let erasure = async {
+    let erasure = Box::pin(async {
         let eve = site.visit("eve").at("2026-03-01T12:00:00").sees("/").into_rows()[0].visitor_id;
         let path = format!("/api/v1/websites/{}/erasures", site.id);
         let body = Some(json!({ "visitor_id": eve.to_string() }).to_string());
         assert_eq!(house.ask(Method::POST, &path, Some(&site.key), body).await.status(), 202);
         assert_eq!(Maintainer::new(house.store.clone()).erase().await.unwrap().len(), 1);
-    };
-    assert!(Box::pin(around(&house, &site, "an erasure", erasure)).await.is_empty());
+    });
+    assert!(around(&house, &site, "an erasure", erasure).await.is_empty());
     look().await;
 
     // A new version of a rollup: readers are moved to another table, which is right, from one that was not.
@@ -238,11 +238,11 @@ async fn every_change_is_in_every_report_at_once() {
     around(&house, &site, "a switch of versions", switch).await;
     look().await;
 
-    let delete = async {
+    let delete = Box::pin(async {
         run(&house, "ALTER TABLE events DELETE WHERE path = '/blog'").await;
         run(&house, "ALTER TABLE pages_7 DELETE WHERE path = '/blog'").await;
         run(&house, "DELETE FROM site_totals_0 WHERE day = '2026-02-28'").await;
-    };
+    });
     around(&house, &site, "deletions", delete).await;
     look().await;
     assert_eq!(
