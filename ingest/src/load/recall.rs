@@ -2,7 +2,6 @@
 //! idle day, or what an earlier import left behind.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use clickhouse::{Client, Row};
 use serde::Deserialize;
@@ -146,7 +145,7 @@ impl From<SessionRow> for Session {
             paths: row.paths.iter().map(|path| path_hash(path)).collect(),
             entry_path: (row.page_views > 0).then_some(row.entry),
             last_view: (row.page_views > 0).then_some((row.last_view_time, row.last_view)),
-            stamp: Arc::new(Stamp {
+            stamp: Stamp {
                 referrer: row.referrer,
                 channel: row.channel,
                 utm_source: row.utm_source,
@@ -162,7 +161,7 @@ impl From<SessionRow> for Session {
                 region: row.region,
                 city: row.city,
                 language: row.language,
-            }),
+            },
         }
     }
 }

@@ -1,12 +1,10 @@
 //! The row of one event: its own facts, its session's facts stamped on it, and what it changes.
 
-use std::sync::Arc;
-
 use schema::Event;
 use schema::rows::EventRow;
 use uuid::Uuid;
 
-use super::sessionise::{Place, Session};
+use super::sessionise::Place;
 
 /// The facts of a session's first event, stamped on all its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub struct Stamp {
 
 /// What one event changes.
 #[derive(Debug, Default)]
-pub(super) struct Deltas {
+pub(in crate::load) struct Deltas {
     pub(super) visits: i8,
     pub(super) visitors: i8,
     pub(super) bounces: i8,
@@ -47,19 +45,7 @@ pub(super) struct Booked {
     pub(super) start: i64,
     pub(super) day: i32,
     pub(super) entry_path: String,
-    pub(super) stamp: Arc<Stamp>,
-}
-
-impl Booked {
-    pub(super) fn of(session: &Session) -> Self {
-        Self {
-            id: session.id,
-            start: session.start,
-            day: session.day,
-            entry_path: session.entry_path.clone().unwrap_or_default(),
-            stamp: Arc::clone(&session.stamp),
-        }
-    }
+    pub(super) stamp: Stamp,
 }
 
 impl Stamp {
@@ -97,14 +83,9 @@ pub(super) fn row(
     deltas: Deltas,
     booked: Option<Booked>,
 ) -> EventRow {
-    let (stamp, session) = match booked {
-        Some(booked) => (Arc::clone(&booked.stamp), Some(booked)),
-        None => (Arc::new(Stamp::of(&event)), None),
-    };
-    let stamp = Arc::unwrap_or_clone(stamp);
-    let (session_id, session_start, session_day, entry_path) = match session {
-        Some(session) => (session.id, session.start, stored_day(session.day), session.entry_path),
-        None => (0, 0, 0, String::new()),
+    let (stamp, session_id, session_start, session_day, entry_path) = match booked {
+        Some(Booked { id, start, day, entry_path, stamp }) => (stamp, id, start, stored_day(day), entry_path),
+        None => (Stamp::of(&event), 0, 0, 0, String::new()),
     };
     EventRow {
         website_id: event.website_id(),

@@ -9,14 +9,20 @@
 //! The caller loads what [`Sessioniser::missing`] names, then calls [`Sessioniser::apply`].
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use schema::Event;
 use schema::rows::EventRow;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::row::{Booked, Deltas, Stamp, row};
+use super::row::{Deltas, Stamp, row};
+
+mod held;
+mod ids;
+mod names;
+
+use held::{Held, Live};
+use names::Names;
 
 /// A session ends when the gap to the next event is over 30 minutes.
 pub const SESSION_GAP_MS: i64 = 30 * 60 * 1000;
@@ -39,7 +45,7 @@ pub struct Somebody {
     pub is_bot: bool,
 }
 
-/// One session, as far as later events need it.
+/// One session, as far as later events need it, as it is made from stored rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
     /// Its id; never 0.
@@ -63,10 +69,10 @@ pub struct Session {
     /// Time and path of its last page view.
     pub last_view: Option<(i64, String)>,
     /// The facts of its first event.
-    pub stamp: Arc<Stamp>,
+    pub stamp: Stamp,
 }
 
-/// What is known of one website's day.
+/// What is known of one website's day, as it is made from stored rows; [`Sessioniser::put`] makes less of it.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Day {
     /// Who was seen that day.
@@ -84,7 +90,8 @@ pub struct Day {
 /// The state of one partition. See the module's text.
 #[derive(Debug, Default)]
 pub struct Sessioniser {
-    days: HashMap<DayKey, Day>,
+    days: HashMap<DayKey, Held>,
+    names: Names,
     epoch: u32,
 }
 
@@ -134,12 +141,23 @@ impl Sessioniser {
 
     /// Puts a day's state, as it was made from the stored rows.
     pub fn put(&mut self, key: DayKey, day: Day) {
-        self.days.insert(key, day);
+        let held = Held::of(day, &mut self.names);
+        self.days.insert(key, held);
     }
 
     /// Forgets days that no event has used since `before` (receipt time); they are made again when needed.
     pub fn forget_idle(&mut self, before: i64) {
         self.days.retain(|_, day| day.used_at >= before);
+        self.sweep();
+    }
+
+    /// Forgets what no session that is held has in common with others any more.
+    fn sweep(&mut self) {
+        if self.names.want_sweep() {
+            let old = self.names.begin_sweep();
+            self.days.values_mut().for_each(|day| day.rename(&old, &mut self.names));
+            self.names.end_sweep();
+        }
     }
 
     /// Forgets the least recently used days until at most `sessions` sessions are held.
@@ -176,14 +194,14 @@ impl Sessioniser {
 
     /// How many sessions are held.
     pub fn sessions(&self) -> usize {
-        self.days.values().map(Day::count).sum()
+        self.days.values().map(Held::count).sum()
     }
 
     /// Whether the event's id was seen on its day. The day must be here.
     pub fn repeats(&self, event: &Event) -> bool {
         let day = self.days.get(&DayKey { website_id: event.website_id(), day: event.day });
         let id = event.event_id.map(|id| Uuid::from(id).as_u128());
-        day.zip(id).is_some_and(|(day, id)| day.event_ids.contains(&id))
+        day.zip(id).is_some_and(|(day, id)| day.ids.contains(id))
     }
 
     /// The event's row; `None` when its id was seen before on its day. All days that it needs must be here.
@@ -191,67 +209,58 @@ impl Sessioniser {
         let key = DayKey { website_id: event.website_id(), day: event.day };
         let received = event.received_ms;
         let event_id = event.event_id.map(Uuid::from).unwrap_or_default();
-        if !event_id.is_nil() && !self.day(key, received).event_ids.insert(event_id.as_u128()) {
+        if !event_id.is_nil() && !self.day(key, received).ids.insert(event_id.as_u128()) {
             return None;
         }
         if event.excluded {
             return Some(row(event, place, event_id, Deltas::default(), None));
         }
         let visitor = Somebody { id: event.visitor_id, is_bot: event.is_bot() };
-        let visitors = i8::from(self.day(key, received).visitors.insert(visitor));
-        let Some(session) = self.session_of(&event, key, place) else {
+        let visitors = i8::from(self.day(key, received).sees(visitor));
+        let Some((of, at)) = self.session_of(&event, key, place) else {
             return Some(row(event, place, event_id, Deltas { visitors, ..Deltas::default() }, None));
         };
-        let deltas = Deltas { visitors, ..session.extend(&event) };
-        let booked = Booked::of(session);
+        let session = self.days.get_mut(&of)?.get_mut(at)?;
+        let deltas = Deltas { visitors, ..session.extend(&event, &mut self.names) };
+        let booked = session.booked(&self.names);
         Some(row(event, place, event_id, deltas, Some(booked)))
     }
 
-    fn day(&mut self, key: DayKey, used_at: i64) -> &mut Day {
+    fn day(&mut self, key: DayKey, used_at: i64) -> &mut Held {
         let day = self.days.entry(key).or_default();
         day.used_at = day.used_at.max(used_at);
         day
     }
 
-    /// The session that the event belongs to: one within 30 minutes of it, or a new one, or none.
-    fn session_of(&mut self, event: &Event, today: DayKey, place: Place<'_>) -> Option<&mut Session> {
-        let mut somebody = Somebody { id: event.person_key(), is_bot: event.is_bot() };
-        let mut key = today;
-        if self.position(key, somebody, event.time_ms).is_none() {
+    /// The session that the event belongs to, with the day that has it: one within 30 minutes of it, or a new one, or none.
+    fn session_of(&mut self, event: &Event, today: DayKey, place: Place<'_>) -> Option<(DayKey, u32)> {
+        let owner = Somebody { id: event.person_key(), is_bot: event.is_bot() };
+        let (mut somebody, mut key) = (owner, today);
+        let mut at = self.position(key, somebody, event.time_ms);
+        if at.is_none() {
             self.continue_over_midnight(event, today, somebody);
+            at = self.position(key, somebody, event.time_ms);
         }
         // Where a session has moved on, its later half is looked at too.
-        while self.position(key, somebody, event.time_ms).is_none() {
+        while at.is_none() {
             let Some(next) = self.days.get(&key).and_then(|day| day.moved.get(&somebody)) else { break };
             (key.day, somebody) = *next;
+            at = self.position(key, somebody, event.time_ms);
         }
-        if let Some(at) = self.position(key, somebody, event.time_ms) {
-            return self.day(key, event.received_ms).sessions.get_mut(&somebody)?.get_mut(at);
+        if let Some(at) = at {
+            self.day(key, event.received_ms);
+            return Some((key, at));
         }
         if !starts_session(event) {
             return None;
         }
-        let owner = Somebody { id: event.person_key(), is_bot: event.is_bot() };
-        let sessions = self.day(today, event.received_ms).sessions.entry(owner).or_default();
-        sessions.push(Session::begin(event, place));
-        sessions.last_mut()
+        let session = Live::begin(event, session_id(place), &mut self.names);
+        let at = self.day(today, event.received_ms).push(session);
+        Some((today, at))
     }
 
-    /// Which of somebody's sessions of a day the instant belongs to: the latest one that it follows within the gap, else
-    /// the earliest one that it precedes within the gap.
-    fn position(&self, key: DayKey, somebody: Somebody, time: i64) -> Option<usize> {
-        let sessions = self.days.get(&key)?.sessions.get(&somebody)?;
-        // Told apart by their times, not by their order, which is another one when the day was recalled.
-        let near = || {
-            sessions.iter().enumerate().filter(|(_, session)| {
-                time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
-            })
-        };
-        near()
-            .filter(|(_, session)| time >= session.first)
-            .max_by_key(|(_, session)| (session.first, session.last, session.id))
-            .or_else(|| near().min_by_key(|(_, session)| (session.first, session.last, session.id)))
-            .map(|(at, _)| at)
+    fn position(&self, key: DayKey, somebody: Somebody, time: i64) -> Option<u32> {
+        self.days.get(&key)?.position(somebody, time)
     }
 
     /// Moves a session that yesterday's events left open to today's key, when the event continues it.
@@ -261,12 +270,11 @@ impl Sessioniser {
         }
         let yesterday = DayKey { day: event.day_before(), ..today };
         let before = Somebody { id: event.previous_person, is_bot: somebody.is_bot };
-        let Some(at) = self.position(yesterday, before, event.time_ms) else { return };
         let Some(day) = self.days.get_mut(&yesterday) else { return };
-        let Some(sessions) = day.sessions.get_mut(&before) else { return };
-        let session = sessions.remove(at);
+        let Some(at) = day.position(before, event.time_ms) else { return };
+        let Some(session) = day.take(before, at, somebody) else { return };
         day.moved.insert(before, (today.day, somebody));
-        self.day(today, event.received_ms).sessions.entry(somebody).or_default().push(session);
+        self.day(today, event.received_ms).push(session);
     }
 }
 
@@ -280,76 +288,11 @@ impl Day {
             sessions.retain(|session| session.day >= horizon);
         }
     }
-
-    fn count(&self) -> usize {
-        self.sessions.values().map(Vec::len).sum()
-    }
 }
 
 /// Only page views and custom events start a session.
 fn starts_session(event: &Event) -> bool {
     event.is_page_view() || event.event_type == schema::event::CUSTOM
-}
-
-impl Session {
-    fn begin(event: &Event, place: Place<'_>) -> Self {
-        Self {
-            id: session_id(place),
-            start: event.time_ms,
-            day: event.day,
-            first: event.time_ms,
-            last: event.time_ms,
-            page_views: 0,
-            customs: 0,
-            paths: HashSet::new(),
-            entry_path: None,
-            last_view: None,
-            stamp: Arc::new(Stamp::of(event)),
-        }
-    }
-
-    /// A session is a bounce with exactly one page view and no custom event.
-    fn is_bounce(&self) -> bool {
-        self.page_views == 1 && self.customs == 0
-    }
-
-    /// Takes the event in and tells what it changes.
-    fn extend(&mut self, event: &Event) -> Deltas {
-        let mut deltas =
-            Deltas { visits: i8::from(self.page_views == 0 && self.customs == 0), ..Deltas::default() };
-        let bounced = i8::from(self.is_bounce());
-        let lasted = self.last - self.first;
-        self.first = self.first.min(event.time_ms);
-        self.last = self.last.max(event.time_ms);
-        deltas.duration_ms = self.last - self.first - lasted;
-        let had_entry = self.entry_path.is_some();
-        if event.is_page_view() {
-            self.page_views += 1;
-            deltas.unique_pageview = i8::from(self.paths.insert(path_hash(&event.path)));
-            self.entry_path.get_or_insert_with(|| event.path.clone());
-            deltas.prev_path = match &mut self.last_view {
-                // It came late: the exit stays where it is.
-                Some((time, _)) if *time > event.time_ms => event.path.clone(),
-                Some((time, path)) => {
-                    *time = event.time_ms;
-                    std::mem::replace(path, event.path.clone())
-                }
-                none @ None => {
-                    *none = Some((event.time_ms, event.path.clone()));
-                    String::new()
-                }
-            };
-        } else if event.event_type == schema::event::CUSTOM {
-            self.customs += 1;
-        }
-        deltas.entry_duration_ms = match (had_entry, self.entry_path.is_some()) {
-            (true, _) => deltas.duration_ms,
-            (false, true) => self.last - self.first,
-            (false, false) => 0,
-        };
-        deltas.bounces = i8::from(self.is_bounce()) - bounced;
-        deltas
-    }
 }
 
 /// The hash by which a session remembers a path.
