@@ -147,8 +147,13 @@ impl Bench<'_> {
             }
         }
         measured.rate();
-        let amounts: Vec<_> =
-            self.args.events.iter().zip(&self.stores).map(|(&about, stores)| (about, stores.events)).collect();
+        let amounts: Vec<_> = self
+            .args
+            .events
+            .iter()
+            .zip(&self.stores)
+            .map(|(&about, stores)| (about, stores.events))
+            .collect();
         measured.print(&amounts);
         let Args { rounds, asks, days, .. } = self.args;
         let about = format!(
@@ -240,9 +245,11 @@ impl Bench<'_> {
             }
         }
         if *state == State::Merged {
-            let reply = ask::ask(&place.reader, include_str!("../query/decompress.sql"), &self.scopes[0]).await?;
+            let reply =
+                ask::ask(&place.reader, include_str!("../query/decompress.sql"), &self.scopes[0]).await?;
             if !warm {
-                let asked = Asked { events: *events, state: *state, report: 0, site: 0, way: Way::Decompress };
+                let asked =
+                    Asked { events: *events, state: *state, report: 0, site: 0, way: Way::Decompress };
                 let (began, ended) = (reply.began, reply.ended);
                 asks.push(Ask { asked, round, database: database.clone(), began, ended });
             }

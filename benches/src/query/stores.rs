@@ -142,7 +142,16 @@ impl Stores {
             .await?;
         for (table, partition) in partitions {
             // The statement has parameters for values alone; these names are the store's own.
-            let attach = ["ALTER TABLE ", &table, " ATTACH PARTITION ID '", &partition, "' FROM ", from.database(), ".", &table];
+            let attach = [
+                "ALTER TABLE ",
+                &table,
+                " ATTACH PARTITION ID '",
+                &partition,
+                "' FROM ",
+                from.database(),
+                ".",
+                &table,
+            ];
             client.query(&attach.concat()).execute().await?;
         }
         Ok(())

@@ -150,8 +150,7 @@ impl Measured {
         let exponent = |(small, large): (f64, f64)| exponent(small, large, (few, many));
         for (report, site, asked) in rows(less, State::Merged) {
             let of = |way, of: fn(&Sample) -> f64| {
-                let [small, large] =
-                    [less, more].map(|events| self.p50(Asked { events, way, ..asked }, of));
+                let [small, large] = [less, more].map(|events| self.p50(Asked { events, way, ..asked }, of));
                 format!(
                     "{} | {} | {}",
                     cell(small),
@@ -175,7 +174,8 @@ impl Measured {
             for (report, site, asked) in rows(events, State::Merged) {
                 let name = format!("{}, {site}, {events} events", report.name);
                 let (api, raw) = (self.rounds(asked), self.rounds(Asked { way: Way::Raw, ..asked }));
-                let Some((millis, ratio)) = Spread::of(api.iter().copied()).zip(Spread::ratios(&api, &raw)) else {
+                let Some((millis, ratio)) = Spread::of(api.iter().copied()).zip(Spread::ratios(&api, &raw))
+                else {
                     continue;
                 };
                 let millis = Figure::new(&name, millis, "ms", "answer, by the server's log");
@@ -194,7 +194,8 @@ impl Measured {
         let [(less, few), .., (more, many)] = amounts else { return };
         for (report, site, asked) in rows(*less, State::Merged) {
             let [small, large] = [*less, *more].map(|events| self.rounds(Asked { events, ..asked }));
-            let exponents = small.iter().zip(&large).map(|(small, large)| exponent(*small, *large, (*few, *many)));
+            let exponents =
+                small.iter().zip(&large).map(|(small, large)| exponent(*small, *large, (*few, *many)));
             let Some(exponents) = Spread::of(exponents) else { continue };
             let name = format!("growth of {}, {site}", report.name);
             let figure = Figure::new(name, exponents, "exponent", "events stored");
@@ -206,9 +207,9 @@ impl Measured {
 /// What is asked of the API at an amount of events in a state, with the names.
 fn rows(events: u64, state: State) -> impl Iterator<Item = (&'static Report, &'static str, Asked)> {
     REPORTS.iter().enumerate().flat_map(move |(report, told)| {
-        told.sites.iter().map(move |&site| {
-            (told, SITES[site].0, Asked { events, state, report, site, way: Way::Api })
-        })
+        told.sites
+            .iter()
+            .map(move |&site| (told, SITES[site].0, Asked { events, state, report, site, way: Way::Api }))
     })
 }
 

@@ -36,7 +36,8 @@ impl Reports {
         if columns.iter().any(|columns| columns.rows != rows) {
             return Err(ReportError::Unanswerable);
         }
-        let keys: Vec<_> = columns.iter().flat_map(|columns| [", ", "[", columns.keys, "]"]).skip(1).collect();
+        let keys: Vec<_> =
+            columns.iter().flat_map(|columns| [", ", "[", columns.keys, "]"]).skip(1).collect();
         let text = text_over(source, scope, metrics)
             .fill("split", &[include_str!("lists_split.sql")])
             .compose("lists", &keys)

@@ -120,7 +120,8 @@ impl Reports {
     async fn source_of_all(&self, questions: &[Question<'_>]) -> Result<Source, ReportError> {
         for source in Source::ALL {
             let answers = questions.iter().all(|question| question.is_answered_by(source, self.prefer));
-            if answers && self.are_whole(questions.iter().flat_map(|question| question.rollups(source))).await {
+            if answers && self.are_whole(questions.iter().flat_map(|question| question.rollups(source))).await
+            {
                 return Ok(source);
             }
         }

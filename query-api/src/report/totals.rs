@@ -48,11 +48,13 @@ impl Reports {
         metrics: &[Metric],
         source: Source,
     ) -> Option<(Vec<Metric>, Source)> {
-        let rest: Vec<_> = metrics.iter().copied().filter(|metric| *metric != Metric::UniqueVisitors).collect();
+        let rest: Vec<_> =
+            metrics.iter().copied().filter(|metric| *metric != Metric::UniqueVisitors).collect();
         if source != Source::PartOfEvents || rest.is_empty() || rest.len() == metrics.len() {
             return None;
         }
-        let of_rest = self.source(&Question { scope, metrics: &rest, division: Division::Whole }).await.ok()?;
+        let of_rest =
+            self.source(&Question { scope, metrics: &rest, division: Division::Whole }).await.ok()?;
         of_rest.rollup().map(|_| (rest, of_rest))
     }
 

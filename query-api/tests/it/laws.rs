@@ -8,8 +8,8 @@ use futures::{StreamExt as _, stream};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use query_api::report::filter::{Condition, Filter, Operator, Property};
 use query_api::report::breakdown::Group;
+use query_api::report::filter::{Condition, Filter, Operator, Property};
 use query_api::report::{Breakdown, Dimension, Funnel, List, Metric, Page, Prefer, Reports, Scope, Series};
 use schema::rows::EventRow;
 
@@ -340,8 +340,7 @@ const OF_DEVICES: &[List] = &[
     List { by: Dimension::Browser, metric: 1 },
 ];
 
-const OF_EDGES: &[List] =
-    &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
+const OF_EDGES: &[List] = &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
 
 const EVERYTHING: Page = Page { limit: 1000, offset: 0 };
 

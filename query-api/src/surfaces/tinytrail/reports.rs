@@ -37,8 +37,7 @@ const DEVICES: &[List] = &[
 ];
 
 /// Where sessions enter, and where they leave.
-const FLOW: &[List] =
-    &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
+const FLOW: &[List] = &[List { by: Dimension::Page, metric: 0 }, List { by: Dimension::Page, metric: 1 }];
 
 /// A report as it was asked for: the caller is known, the website is theirs, the parameters are good, the days are days.
 pub(super) struct Asked {
