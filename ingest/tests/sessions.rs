@@ -151,6 +151,21 @@ fn an_event_id_that_is_repeated_on_its_day_is_dropped() {
     assert_eq!(apply(&mut sessions, &[other], 2).len(), 1);
 }
 
+/// A session may be another's than the visitor's: that person is not seen by it.
+#[test]
+fn whose_session_it_is_need_not_be_who_was_seen() {
+    let (website, at) = (Uuid::new_v4(), |minute: i64| 100 * DAY_MS + (12 * 60 + minute) * 60_000);
+    let mut told = event(website, 1, at(0), PAGE_VIEW, "/");
+    let owner = event(website, 2, at(1), PAGE_VIEW, "/owner");
+    told.person = owner.visitor_id;
+    let rows = apply(&mut Sessioniser::default(), &[told.clone(), owner.clone(), told, owner], 0);
+    let of = |row: &EventRow| (row.visitors, row.visits, row.session_id == rows[0].session_id);
+    assert_eq!(
+        rows.iter().map(of).collect::<Vec<_>>(),
+        [(1, 1, true), (1, 0, true), (0, 0, true), (0, 0, true)]
+    );
+}
+
 #[test]
 fn an_event_with_an_id_needs_no_day_but_its_own() {
     let mut first = event(Uuid::new_v4(), 1, 100 * DAY_MS + 12 * 3_600_000, PAGE_VIEW, "/");

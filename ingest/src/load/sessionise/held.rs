@@ -35,6 +35,8 @@ pub(super) struct Live {
     page_views: u8,
     customs: u8,
     is_bot: bool,
+    /// Whether the owner was seen on this day, where this session is what says so.
+    is_seen: bool,
 }
 
 /// In a box of its own, since most sessions have none.
@@ -64,6 +66,7 @@ impl Live {
             page_views: 0,
             customs: 0,
             is_bot: event.is_bot(),
+            is_seen: false,
         }
     }
 
@@ -93,6 +96,7 @@ impl Live {
             page_views: few(session.page_views),
             customs: few(session.customs),
             is_bot: owner.is_bot,
+            is_seen: false,
         }
     }
 
@@ -193,7 +197,7 @@ pub(super) struct Held {
     count: usize,
     /// The place of each owner's first session.
     owners: HashTable<u32>,
-    /// Who was seen and has no session here.
+    /// Who was seen, where no session says so.
     others: HashSet<Somebody>,
     /// Whose last session went on over midnight, the day on which it did, and who they are then.
     pub(super) moved: HashMap<Somebody, (i32, Somebody)>,
@@ -231,10 +235,6 @@ impl Held {
             held.ids.insert(id);
         }
         for (owner, sessions) in day.sessions {
-            // Whoever has lost them all is still known.
-            if sessions.is_empty() {
-                held.others.insert(owner);
-            }
             for session in sessions {
                 held.push(Live::of(session, owner, names));
             }
@@ -249,8 +249,8 @@ impl Held {
 
     /// Notes that somebody was seen; whether that was the first time.
     pub(super) fn sees(&mut self, somebody: Somebody) -> bool {
-        // Whoever owns a session was seen before it began.
-        self.first_of(somebody).is_none() && self.others.insert(somebody)
+        let is_known = self.all_of(somebody).any(|(_, live)| live.is_seen);
+        !is_known && self.others.insert(somebody)
     }
 
     fn first_of(&self, somebody: Somebody) -> Option<u32> {
@@ -291,7 +291,7 @@ impl Held {
     /// Adds a session; its place.
     pub(super) fn push(&mut self, mut live: Live) -> u32 {
         let owner = Somebody { id: live.owner, is_bot: live.is_bot };
-        self.others.remove(&owner);
+        live.is_seen = self.others.remove(&owner);
         self.count += 1;
         let at = if self.free == NONE { self.places.len() as u32 } else { self.free };
         let is_theirs = |at: &u32| self.places[*at as usize].is_of(owner);
@@ -326,7 +326,6 @@ impl Held {
             if let Ok(entry) = self.owners.find_entry(hash_of(owner.id), is_it) {
                 if next == NONE {
                     entry.remove();
-                    self.others.insert(owner);
                 } else {
                     *entry.into_mut() = next;
                 }
@@ -340,6 +339,9 @@ impl Held {
         let mut taken = std::mem::replace(place, gap);
         self.free = at;
         self.count -= 1;
+        if taken.is_seen {
+            self.others.insert(owner);
+        }
         (taken.owner, taken.is_bot) = (new_owner.id, new_owner.is_bot);
         Some(taken)
     }
