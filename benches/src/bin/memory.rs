@@ -14,6 +14,10 @@ use ingest::load::sessionise::{Day, Place, Sessioniser};
 use schema::event::Event;
 use serde::{Deserialize, Serialize};
 
+/// As the product's programs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
 
@@ -77,7 +81,11 @@ fn measure(args: &Args) -> anyhow::Result<()> {
             last = Some(held);
         }
         let held = last.context("there are no rounds")?;
-        let name = format!("{} live sessions ({:.2} events each)", held.sessions, held.events as f64 / held.sessions as f64);
+        let name = format!(
+            "{} live sessions ({:.2} events each)",
+            held.sessions,
+            held.events as f64 / held.sessions as f64
+        );
         figures.add_rounds(
             |value| Figure::new(name, value, "bytes", "live session").target(Target::AtMost(200.0)),
             &per_session,

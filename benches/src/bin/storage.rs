@@ -65,7 +65,10 @@ async fn main() -> anyhow::Result<()> {
         }
         if tenth.is_none() && rows >= args.events / 10 {
             merge(&client).await?;
-            tenth = Some((Grown::of(&client, rows).await?, cpu_of_block(&server, &format!("load/{number}")).await?));
+            tenth = Some((
+                Grown::of(&client, rows).await?,
+                cpu_of_block(&server, &format!("load/{number}")).await?,
+            ));
         }
         anyhow::Ok(true)
     })
@@ -87,14 +90,20 @@ async fn main() -> anyhow::Result<()> {
 
     let mut figures = Figures::new(
         "storage",
-        format!("{rows} events on {} days, in blocks of up to {BLOCK} rows; the embedded ClickHouse.", args.days),
+        format!(
+            "{rows} events on {} days, in blocks of up to {BLOCK} rows; the embedded ClickHouse.",
+            args.days
+        ),
     );
     all.report(&mut figures);
     if let Some((tenth, first)) = tenth {
         tenth.compare(&all, &mut figures);
         let exponent = (last / first).ln() / (all.events / tenth.events).ln();
         figures.add(Figure::new(
-            format!("growth of a row's insert with views, from {} to {} stored events", tenth.events, all.events),
+            format!(
+                "growth of a row's insert with views, from {} to {} stored events",
+                tenth.events, all.events
+            ),
             Spread::once(exponent),
             "exponent x",
             "CPU of ClickHouse per row ~ events^x (0: it does not grow)",
@@ -166,9 +175,10 @@ impl Grown {
 
     /// How it grew from here to there.
     fn compare(&self, there: &Self, figures: &mut Figures) {
-        for (what, here, there_is) in
-            [("bytes on disk", self.bytes, there.bytes), ("rows of rollups", self.rollup_rows, there.rollup_rows)]
-        {
+        for (what, here, there_is) in [
+            ("bytes on disk", self.bytes, there.bytes),
+            ("rows of rollups", self.rollup_rows, there.rollup_rows),
+        ] {
             let exponent = (there_is / here).ln() / (there.events / self.events).ln();
             figures.add(Figure::new(
                 format!("growth of {what}, from {} to {} events", self.events, there.events),

@@ -29,9 +29,17 @@ fn main() -> anyhow::Result<()> {
         machine.processor,
         machine.cores,
         machine.memory as f64 / f64::from(1 << 30),
-        read.iter().map(|bench| format!("{} {:.1}", bench.bench, bench.machine.load)).collect::<Vec<_>>().join(", "),
+        read.iter()
+            .map(|bench| format!("{} {:.1}", bench.bench, bench.machine.load))
+            .collect::<Vec<_>>()
+            .join(", "),
     );
-    let mut all = Figures { bench: "all".to_owned(), about: String::new(), machine: machine.clone(), figures: Vec::new() };
+    let mut all = Figures {
+        bench: "all".to_owned(),
+        about: String::new(),
+        machine: machine.clone(),
+        figures: Vec::new(),
+    };
     let (mut met, mut targets) = (0, 0);
     for bench in read {
         for mut figure in bench.figures {

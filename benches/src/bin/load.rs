@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use benches::block::{Block, Encoder};
 use benches::clock;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::store::{Form, Store};
@@ -20,9 +21,9 @@ use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use service::{Clock, Stop};
 
-mod block;
-
-use block::Block;
+/// As the product's programs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
@@ -71,6 +72,7 @@ struct Size {
 struct Bench {
     store: Store,
     http: reqwest::Client,
+    encoder: Encoder,
     whole: StoreUrl,
 }
 
@@ -84,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
     store.database("bench_views", Form::Whole).await?;
     // Merges come later and in bursts; what they cost hangs on how many parts there are, not on who made them.
     store.server()?.query("SYSTEM STOP MERGES").execute().await?;
-    let bench = Bench { store, http: reqwest::Client::new(), whole };
+    let bench = Bench { store, http: reqwest::Client::new(), encoder: Encoder::start().await?, whole };
     let mut sizes: Vec<Size> = args.blocks.iter().map(|rows| Size::of(*rows, args.rows)).collect();
     for round in 0..=args.rounds {
         for size in &mut sizes {
@@ -104,8 +106,8 @@ async fn main() -> anyhow::Result<()> {
         size.report(&mut figures)?;
     }
     figures.publish(&args.output)?;
-    let Bench { store, http, whole } = bench;
-    drop((http, whole));
+    let Bench { store, http, encoder, whole } = bench;
+    drop((http, encoder, whole));
     store.stop().await
 }
 
@@ -122,13 +124,21 @@ impl Size {
 
     fn report(&self, figures: &mut Figures) -> anyhow::Result<()> {
         let (rows, name) = (self.rows(), format!("{}k rows per block", self.block_rows / 1000));
-        figures.add(Figure::new(format!("{name}: a block"), Spread::once(self.bytes), "bytes", "row, on the wire"));
+        figures.add(Figure::new(
+            format!("{name}: a block"),
+            Spread::once(self.bytes),
+            "bytes",
+            "row, on the wire",
+        ));
         for (what, spent) in
             [("null", &self.null), ("bare", &self.bare), ("views", &self.views), ("loaded", &self.loaded)]
         {
             let each = |value: &dyn Fn(&Spent) -> f64| spent.iter().map(value).collect::<Vec<_>>();
             let mut add = |part: &str, unit: &str, per: &str, rounds: Vec<f64>| {
-                figures.add_rounds(|value| Figure::new(format!("{name}, {what}: {part}"), value, unit, per), &rounds)
+                figures.add_rounds(
+                    |value| Figure::new(format!("{name}, {what}: {part}"), value, unit, per),
+                    &rounds,
+                )
             };
             add("CPU", "µs", "row, both processes", each(&|spent| 1e6 * spent.all() / rows))?;
             add("CPU of ClickHouse", "µs", "row", each(&|spent| 1e6 * spent.store / rows))?;
@@ -146,7 +156,13 @@ impl Size {
         let per = "rows per CPU second of both processes";
         compare("loaded from the stream", loaded, per, "the bare insert", Target::AtLeast(0.5))?;
         let views = Spread::ratios(&stores(&self.views), &stores(&self.bare));
-        compare("insert with views", views, "CPU of ClickHouse per row", "the bare insert", Target::AtMost(2.0))?;
+        compare(
+            "insert with views",
+            views,
+            "CPU of ClickHouse per row",
+            "the bare insert",
+            Target::AtMost(2.0),
+        )?;
         let own: Vec<f64> = self.loaded.iter().map(|spent| spent.footfall).collect();
         let share = Spread::ratios(&own, &all(&self.loaded));
         let per = "CPU of Footfall's process while loading";
@@ -160,7 +176,7 @@ impl Bench {
         let seed = 1000 * size.block_rows + round;
         let events = live_events(seed, size.block_rows * size.blocks);
         let rows = rows_of(&events[..(size.block_rows as usize).min(events.len())]);
-        let finished = block::encode(&rows).await?;
+        let finished = self.encoder.encode(&rows).await?;
         size.bytes = finished.bytes() as f64 / finished.rows as f64;
         drop(rows);
         let bare = self.inserts("bench_bare", &finished, size.blocks, seed).await?;
@@ -218,11 +234,8 @@ impl Bench {
         drop(events);
         // What the journal still does with what was appended is over soon.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let config = LoadConfig {
-            batch_rows: block_rows as usize,
-            batch_bytes: usize::MAX,
-            ..LoadConfig::default()
-        };
+        let config =
+            LoadConfig { batch_rows: block_rows as usize, batch_bytes: usize::MAX, ..LoadConfig::default() };
         let stop = Stop::new();
         let stream: Arc<dyn Stream> = journal;
         let client = self.whole.client();
