@@ -1,12 +1,21 @@
-//! What one event costs on its way in, step by step: recognise, redact, hash, encode, decode, sessionise.
+//! What one event costs on its way in, step by step: parse, attribute, recognise, redact, hash, encode; decode, sessionise, and
+//! its share of a block.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
+use benches::block::Encoder;
+use benches::traffic::{Sent, Shape, Traffic};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ingest::enrich::recognise;
+use directory::Website;
+use ingest::enrich::attribute::attribute;
+use ingest::enrich::local_day;
+use ingest::enrich::recognise::{self, Recogniser};
 use ingest::enrich::redact::Addresses;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
+use ingest::surfaces::ImportLine;
 use schema::event::{Event, PAGE_VIEW, VERSION};
+use schema::rows::EventRow;
 use service::secrets::keyed_hash;
 use uuid::Uuid;
 
@@ -38,11 +47,48 @@ fn events() -> Vec<Event> {
         .collect()
 }
 
+fn website() -> Arc<Website> {
+    Arc::new(Website {
+        id: Uuid::from_u128(1),
+        account_id: Uuid::from_u128(2),
+        domain: "site-0.example".to_owned(),
+        timezone: chrono_tz::Europe::Berlin,
+        content_groups: Default::default(),
+        excluded_ips: Default::default(),
+        respect_dnt: false,
+        retention_days: None,
+        created_at: 0,
+    })
+}
+
+/// The first event of the benches' traffic that has a referrer.
+fn sent() -> Sent {
+    let shape = Shape { seed: 1, events: 1_000, days: 1, first_day: 20_000 };
+    let mut day = Traffic::new(shape).next_day().unwrap_or_default();
+    let at = day.iter().position(|sent| !sent.event.referrer.is_empty()).unwrap_or_default();
+    day.swap_remove(at)
+}
+
 fn steps(criterion: &mut Criterion) {
     let events = events();
     let encoded: Vec<_> = events.iter().map(Event::to_bytes).collect();
+    let (website, sent) = (website(), sent());
+    let (body, now) = (sent.body(), sent.event.time_ms);
 
     let mut group = criterion.benchmark_group("one event");
+    group.bench_function("parse its body and check its fields", |bencher| {
+        bencher.iter(|| ImportLine::parse(black_box(body.as_bytes()), &website, now).is_ok());
+    });
+    if let Ok(hit) = ImportLine::parse(body.as_bytes(), &website, now) {
+        group.bench_function("attribute it", |bencher| bencher.iter(|| attribute(black_box(&hit))));
+    }
+    group.bench_function("find its day at the website", |bencher| {
+        bencher.iter(|| local_day(black_box(now), website.timezone));
+    });
+    let recogniser = Recogniser::default();
+    group.bench_function("recognise an agent that is remembered", |bencher| {
+        bencher.iter(|| recogniser.recognise(black_box(AGENT), None, false));
+    });
     group.bench_function("recognise its agent", |bencher| {
         bencher.iter(|| (recognise::agent(black_box(AGENT)), recognise::bot_reason(black_box(AGENT), false)));
     });
@@ -79,7 +125,30 @@ fn steps(criterion: &mut Criterion) {
             criterion::BatchSize::LargeInput,
         );
     });
+    let rows = rows(&events);
+    let encoding = tokio::runtime::Runtime::new().and_then(|runtime| {
+        let encoder = runtime.block_on(Encoder::start()).map_err(std::io::Error::other)?;
+        Ok((runtime, encoder))
+    });
+    if let Ok((runtime, encoder)) = encoding {
+        group.bench_function("encode and send them as a block", |bencher| {
+            bencher.iter(|| runtime.block_on(encoder.encode(black_box(&rows))).is_ok());
+        });
+    }
     group.finish();
+}
+
+fn rows(events: &[Event]) -> Vec<EventRow> {
+    let mut sessions = Sessioniser::default();
+    (0..)
+        .zip(events)
+        .filter_map(|(offset, event)| {
+            while let Some(day) = sessions.missing(event) {
+                sessions.put(day, Day::default());
+            }
+            sessions.apply(event.clone(), Place { stream: "bench", partition: 0, offset })
+        })
+        .collect()
 }
 
 criterion_group!(benches, steps);

@@ -25,22 +25,41 @@ pub struct Block {
 
 type Kept = Arc<Mutex<Option<(String, Bytes)>>>;
 
-/// Encodes rows as the loader does.
-pub async fn encode(rows: &[EventRow]) -> anyhow::Result<Block> {
-    let kept = Kept::default();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let router = Router::new().fallback(keep).with_state(Arc::clone(&kept));
-    let serving = tokio::spawn(axum::serve(listener, router).into_future());
-    // Without the columns' types before the rows, for which the server would be asked.
-    let client = Client::default().with_url(url).with_validation(false);
-    let refused = insert_events(&client, "encoded", rows, &Stop::new()).await?;
-    ensure!(refused.is_empty(), "rows were refused");
-    serving.abort();
-    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (query, body) = kept.context("no block came")?;
-    let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    Ok(Block { query, body, rows: rows.len() as u64 })
+/// What encodes rows as the loader does: its own insert, into a server that keeps the bytes.
+pub struct Encoder {
+    kept: Kept,
+    client: Client,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Encoder {
+    /// Starts its server.
+    pub async fn start() -> anyhow::Result<Self> {
+        let kept = Kept::default();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let router = Router::new().fallback(keep).with_state(Arc::clone(&kept));
+        let serving = tokio::spawn(axum::serve(listener, router).into_future());
+        // Without the columns' types before the rows, for which the server would be asked.
+        let client = Client::default().with_url(url).with_validation(false);
+        Ok(Self { kept, client, serving })
+    }
+
+    /// Encodes rows.
+    pub async fn encode(&self, rows: &[EventRow]) -> anyhow::Result<Block> {
+        let refused = insert_events(&self.client, "encoded", rows, &Stop::new()).await?;
+        ensure!(refused.is_empty(), "rows were refused");
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (query, body) = kept.context("no block came")?;
+        let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Ok(Block { query, body, rows: rows.len() as u64 })
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
 }
 
 async fn keep(State(kept): State<Kept>, request: Request) -> StatusCode {

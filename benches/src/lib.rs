@@ -3,6 +3,7 @@
 //! * [`traffic`]: what visitors do, from a seed; as events, as a stream's records and as requests,
 //! * [`rows`]: the rows that the loader makes of it,
 //! * [`world`]: which sites, agents, sources and places there are,
+//! * [`block`]: those rows as they go over the wire,
 //! * [`clock`]: what a process has used,
 //! * [`figures`]: what was measured, as a table and as JSON,
 //! * [`process`]: programs that are measured, each on a processor of its own,

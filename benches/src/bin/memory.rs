@@ -14,6 +14,10 @@ use ingest::load::sessionise::{Day, Place, Sessioniser};
 use schema::event::Event;
 use serde::{Deserialize, Serialize};
 
+/// As the product's programs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
 

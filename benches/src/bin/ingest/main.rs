@@ -1,7 +1,7 @@
 //! What one event costs the collector, from the socket to its answer 202: against bounds that no collector on this stack can
 //! beat, and against the design that one would write first. All run in turn, in the same rounds. See the README.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use benches::http::{Answered, send};
 use benches::process::{Places, Server, beside, free_port};
 use clap::{Parser, Subcommand};
 use directory::{Directory, NewUser, NewWebsite, Role, Website};
-use ingest::config::{self, CollectConfig, StreamConfig};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::RDKafkaErrorCode;
 use schema::store::StoreUrl;
 use service::{Clock, MasterKey};
 
@@ -45,9 +45,9 @@ struct Args {
     /// Seconds of load on each in each round.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Only those whose name contains this.
+    /// Only those whose name is this; may be said several times.
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -63,9 +63,6 @@ enum Part {
         #[arg(long)]
         brokers: String,
     },
-    /// The collector on the journal, without the loader that `footfall` and `ingest all` have in the same process. Reads the
-    /// settings of `ingest`.
-    Collector,
 }
 
 #[tokio::main]
@@ -75,27 +72,8 @@ async fn main() -> anyhow::Result<()> {
         Some(Part::Baseline { what, port, brokers }) => {
             baselines::serve(what, port, &brokers, TOPIC.to_owned()).await
         }
-        Some(Part::Collector) => collector().await,
         None => measure(args).await,
     }
-}
-
-/// As `ingest collect`, on the journal.
-async fn collector() -> anyhow::Result<()> {
-    service::telemetry::init()?;
-    let data = service::config::require::<PathBuf>("FOOTFALL_DATA")?;
-    let store = service::config::require::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")?;
-    let master = service::config::require::<MasterKey>("FOOTFALL_MASTER_KEY")?;
-    let (stop, clock) = (service::stop::on_signal(), Clock::system());
-    let stream = StreamConfig::from_env(&data)?.open(&stop).await?;
-    let directory = Directory::open(&store, &master, clock.clone()).await?;
-    tokio::spawn(Arc::clone(&directory).keep_fresh(stop.clone()));
-    let parts = config::Parts { store, master, directory, stream, clock, stop: stop.clone() };
-    let app = config::build(parts, CollectConfig::from_env()?)?;
-    let at = (service::config::listen()?, service::config::port()?);
-    let listener = tokio::net::TcpListener::bind(at).await?;
-    service::serve::serve(ingest::surfaces::alone(app), listener, stop).await?;
-    Ok(())
 }
 
 /// One that is measured, with one kind of request.
@@ -181,13 +159,13 @@ async fn measure(args: Args) -> anyhow::Result<()> {
             command.args(["baseline", what, "--port", &port.to_string(), "--brokers", &brokers])
         })
     };
-    let product = |program: &Path, role: &str, kafka: Option<&str>| -> anyhow::Result<Server> {
+    let product = |program: &Path, kafka: Option<&str>| -> anyhow::Result<Server> {
         let port = free_port()?;
-        let data = folder.path().join(role);
+        let data = folder.path().join(if kafka.is_some() { "on-kafka" } else { "on-journal" });
         std::fs::create_dir_all(&data)?;
         Server::start(places, program, port, &data.join("log"), |command| {
             command
-                .arg(role)
+                .arg("collect")
                 .env("FOOTFALL_CLICKHOUSE_URL", format!("{}/bench_ingest", engine.store_url))
                 .env("FOOTFALL_MASTER_KEY", master.to_base64().as_str())
                 .env("FOOTFALL_DATA", &data)
@@ -205,8 +183,8 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let forget = baseline("forget")?;
     let forward = baseline("forward")?;
     let plain = baseline("plain")?;
-    let on_kafka = product(&beside("ingest")?, "collect", Some(&brokers))?;
-    let on_journal = product(&std::env::current_exe()?, "collector", None)?;
+    let on_kafka = product(&beside("ingest")?, Some(&brokers))?;
+    let on_journal = product(&beside("collector")?, None)?;
 
     let contender =
         |name, server, requests, events| Contender { name, server, requests, events, rounds: Vec::new() };
@@ -220,8 +198,8 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         contender(KAFKA_BATCH, &on_kafka, &batches, BATCH),
         contender(JOURNAL_BATCH, &on_journal, &batches, BATCH),
     ];
-    if let Some(only) = &args.only {
-        contenders.retain(|contender| contender.name.contains(only.as_str()));
+    if !args.only.is_empty() {
+        contenders.retain(|contender| args.only.iter().any(|name| contender.is(name)));
     }
     for round in 0..=args.rounds {
         for contender in &mut contenders {
@@ -303,7 +281,10 @@ async fn make_topic(brokers: &str) -> anyhow::Result<()> {
         ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(1));
     for made in admin.create_topics([&topic], &AdminOptions::new()).await? {
-        made.map_err(|(topic, code)| anyhow::anyhow!("the topic {topic} could not be made: {code}"))?;
+        match made {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => anyhow::bail!("the topic {topic} could not be made: {code}"),
+        }
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ const FIRST_SWEEP: usize = 4_096;
 
 /// Where a session came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_field_names, reason = "they are called as in the record and in the rows")]
 struct Source {
     referrer: String,
     channel: String,
@@ -27,6 +28,7 @@ struct Source {
 
 /// With what it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_field_names, reason = "they are called as in the record and in the rows")]
 struct Device {
     device_type: String,
     browser: String,

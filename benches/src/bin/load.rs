@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use benches::block::{self, Block};
+use benches::block::{Block, Encoder};
 use benches::clock;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::store::{Form, Store};
@@ -20,6 +20,10 @@ use schema::event::Event;
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use service::{Clock, Stop};
+
+/// As the product's programs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
@@ -68,6 +72,7 @@ struct Size {
 struct Bench {
     store: Store,
     http: reqwest::Client,
+    encoder: Encoder,
     whole: StoreUrl,
 }
 
@@ -81,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
     store.database("bench_views", Form::Whole).await?;
     // Merges come later and in bursts; what they cost hangs on how many parts there are, not on who made them.
     store.server()?.query("SYSTEM STOP MERGES").execute().await?;
-    let bench = Bench { store, http: reqwest::Client::new(), whole };
+    let bench = Bench { store, http: reqwest::Client::new(), encoder: Encoder::start().await?, whole };
     let mut sizes: Vec<Size> = args.blocks.iter().map(|rows| Size::of(*rows, args.rows)).collect();
     for round in 0..=args.rounds {
         for size in &mut sizes {
@@ -101,8 +106,8 @@ async fn main() -> anyhow::Result<()> {
         size.report(&mut figures)?;
     }
     figures.publish(&args.output)?;
-    let Bench { store, http, whole } = bench;
-    drop((http, whole));
+    let Bench { store, http, encoder, whole } = bench;
+    drop((http, encoder, whole));
     store.stop().await
 }
 
@@ -171,7 +176,7 @@ impl Bench {
         let seed = 1000 * size.block_rows + round;
         let events = live_events(seed, size.block_rows * size.blocks);
         let rows = rows_of(&events[..(size.block_rows as usize).min(events.len())]);
-        let finished = block::encode(&rows).await?;
+        let finished = self.encoder.encode(&rows).await?;
         size.bytes = finished.bytes() as f64 / finished.rows as f64;
         drop(rows);
         let bare = self.inserts("bench_bare", &finished, size.blocks, seed).await?;
