@@ -7,7 +7,7 @@ use std::sync::Arc;
 use benches::block::Encoder;
 use benches::traffic::{Sent, Shape, Traffic};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use directory::Website;
+use directory::{ContentGroups, ExcludedIps, Website};
 use ingest::enrich::attribute::attribute;
 use ingest::enrich::local_day;
 use ingest::enrich::recognise::{self, Recogniser};
@@ -53,8 +53,8 @@ fn website() -> Arc<Website> {
         account_id: Uuid::from_u128(2),
         domain: "site-0.example".to_owned(),
         timezone: chrono_tz::Europe::Berlin,
-        content_groups: Default::default(),
-        excluded_ips: Default::default(),
+        content_groups: ContentGroups::default(),
+        excluded_ips: ExcludedIps::default(),
         respect_dnt: false,
         retention_days: None,
         created_at: 0,
