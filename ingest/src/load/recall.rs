@@ -7,7 +7,7 @@ use clickhouse::{Client, Row};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::row::Stamp;
+use super::row::{Device, Locale, Source, Stamp};
 use super::sessionise::{Day, DayKey, Session, Somebody, path_hash};
 
 /// The rows that a partition's loader has to know: all of its own before the batch that it is about to make, and all
@@ -146,21 +146,27 @@ impl From<SessionRow> for Session {
             entry_path: (row.page_views > 0).then_some(row.entry),
             last_view: (row.page_views > 0).then_some((row.last_view_time, row.last_view)),
             stamp: Stamp {
-                referrer: row.referrer,
-                channel: row.channel,
-                utm_source: row.utm_source,
-                utm_medium: row.utm_medium,
-                utm_campaign: row.utm_campaign,
-                utm_term: row.utm_term,
-                utm_content: row.utm_content,
-                device_type: row.device_type,
-                browser: row.browser,
-                os: row.os,
-                screen: row.screen,
-                country: row.country,
-                region: row.region,
-                city: row.city,
-                language: row.language,
+                source: Source {
+                    referrer: row.referrer,
+                    channel: row.channel,
+                    utm_source: row.utm_source,
+                    utm_medium: row.utm_medium,
+                    utm_campaign: row.utm_campaign,
+                    utm_term: row.utm_term,
+                    utm_content: row.utm_content,
+                },
+                device: Device {
+                    device_type: row.device_type,
+                    browser: row.browser,
+                    os: row.os,
+                    screen: row.screen,
+                },
+                locale: Locale {
+                    country: row.country,
+                    region: row.region,
+                    city: row.city,
+                    language: row.language,
+                },
             },
         }
     }

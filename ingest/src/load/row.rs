@@ -6,10 +6,23 @@ use uuid::Uuid;
 
 use super::sessionise::Place;
 
-/// The facts of a session's first event, stamped on all its events.
+/// The facts of a session's first event, stamped on all its events. In three parts, since sessions that differ have most of
+/// them in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Stamp {
+    /// Where the session came from.
+    pub source: Source,
+    /// With what it was made.
+    pub device: Device,
+    /// Where it was made, and in which language.
+    pub locale: Locale,
+}
+
+/// Where a session came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+#[allow(clippy::struct_field_names, reason = "they are called as in the record and in the rows")]
+pub struct Source {
     pub referrer: String,
     pub channel: String,
     pub utm_source: String,
@@ -17,10 +30,23 @@ pub struct Stamp {
     pub utm_campaign: String,
     pub utm_term: String,
     pub utm_content: String,
+}
+
+/// With what a session was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+#[allow(clippy::struct_field_names, reason = "they are called as in the record and in the rows")]
+pub struct Device {
     pub device_type: String,
     pub browser: String,
     pub os: String,
     pub screen: String,
+}
+
+/// Where a session was made, and in which language.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct Locale {
     pub country: String,
     pub region: String,
     pub city: String,
@@ -29,7 +55,7 @@ pub struct Stamp {
 
 /// What one event changes.
 #[derive(Debug, Default)]
-pub(in crate::load) struct Deltas {
+pub(super) struct Deltas {
     pub(super) visits: i8,
     pub(super) visitors: i8,
     pub(super) bounces: i8,
@@ -52,21 +78,27 @@ impl Stamp {
     /// The facts of one event.
     pub fn of(event: &Event) -> Self {
         Self {
-            referrer: event.referrer.clone(),
-            channel: event.channel.clone(),
-            utm_source: event.utm_source.clone(),
-            utm_medium: event.utm_medium.clone(),
-            utm_campaign: event.utm_campaign.clone(),
-            utm_term: event.utm_term.clone(),
-            utm_content: event.utm_content.clone(),
-            device_type: event.device_type.clone(),
-            browser: event.browser.clone(),
-            os: event.os.clone(),
-            screen: event.screen.clone(),
-            country: event.country.clone(),
-            region: event.region.clone(),
-            city: event.city.clone(),
-            language: event.language.clone(),
+            source: Source {
+                referrer: event.referrer.clone(),
+                channel: event.channel.clone(),
+                utm_source: event.utm_source.clone(),
+                utm_medium: event.utm_medium.clone(),
+                utm_campaign: event.utm_campaign.clone(),
+                utm_term: event.utm_term.clone(),
+                utm_content: event.utm_content.clone(),
+            },
+            device: Device {
+                device_type: event.device_type.clone(),
+                browser: event.browser.clone(),
+                os: event.os.clone(),
+                screen: event.screen.clone(),
+            },
+            locale: Locale {
+                country: event.country.clone(),
+                region: event.region.clone(),
+                city: event.city.clone(),
+                language: event.language.clone(),
+            },
         }
     }
 }
@@ -83,7 +115,8 @@ pub(super) fn row(
     deltas: Deltas,
     booked: Option<Booked>,
 ) -> EventRow {
-    let (stamp, session_id, session_start, session_day, entry_path) = match booked {
+    let (Stamp { source, device, locale }, session_id, session_start, session_day, entry_path) = match booked
+    {
         Some(Booked { id, start, day, entry_path, stamp }) => (stamp, id, start, stored_day(day), entry_path),
         None => (Stamp::of(&event), 0, 0, 0, String::new()),
     };
@@ -115,21 +148,21 @@ pub(super) fn row(
         duration_ms: deltas.duration_ms,
         entry_lead_ms: deltas.entry_duration_ms - deltas.duration_ms,
         unique_pageview: deltas.unique_pageview,
-        referrer: stamp.referrer,
-        channel: stamp.channel,
-        utm_source: stamp.utm_source,
-        utm_medium: stamp.utm_medium,
-        utm_campaign: stamp.utm_campaign,
-        utm_term: stamp.utm_term,
-        utm_content: stamp.utm_content,
-        device_type: stamp.device_type,
-        browser: stamp.browser,
-        os: stamp.os,
-        screen: stamp.screen,
-        country: stamp.country,
-        region: stamp.region,
-        city: stamp.city,
-        language: stamp.language,
+        referrer: source.referrer,
+        channel: source.channel,
+        utm_source: source.utm_source,
+        utm_medium: source.utm_medium,
+        utm_campaign: source.utm_campaign,
+        utm_term: source.utm_term,
+        utm_content: source.utm_content,
+        device_type: device.device_type,
+        browser: device.browser,
+        os: device.os,
+        screen: device.screen,
+        country: locale.country,
+        region: locale.region,
+        city: locale.city,
+        language: locale.language,
         event_id,
         stream: place.stream.to_owned(),
         kafka_partition: place.partition as u16,

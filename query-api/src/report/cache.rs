@@ -14,27 +14,27 @@
 //! Equal questions that come while one is being answered wait for its answer. Each asks for itself when that one fails or
 //! its caller goes away, so a caller who is alone takes the query along. What happens just now is never kept.
 
+mod asked;
 mod marks;
+mod size;
 
 use std::any::Any;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use quick_cache::sync::{Cache as Entries, DefaultLifecycle, GuardResult, PlaceholderGuard};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use schema::store::StoreUrl;
 
-use crate::report::breakdown::Group;
-use crate::report::metric::{Counts, Metric};
+use crate::report::ReportError;
 use crate::report::period::days_since_epoch;
 use crate::report::plan::Source;
 use crate::report::scope::Scope;
-use crate::report::{Breakdown, Funnel, List, Page, ReportError, Series};
 use marks::{EVENTS, Marks};
+
+pub(crate) use asked::{Asked, Keepable, text_bytes};
+pub use size::CacheSize;
 
 /// A rollup answers about so many days of a website in the time that it takes to read the mark.
 const SHORT_DAYS: i64 = 31;
@@ -44,52 +44,6 @@ const ENTRY_BYTES: u64 = 512;
 
 /// What an answer has on average: a page of a list.
 const TYPICAL_BYTES: u64 = 4096;
-
-/// How much memory kept answers may take; 0: nothing is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheSize(u64);
-
-impl CacheSize {
-    /// Nothing is kept.
-    pub const OFF: Self = Self(0);
-}
-
-impl Default for CacheSize {
-    /// 64 MiB: some ten thousand pages of lists.
-    fn default() -> Self {
-        Self(64 << 20)
-    }
-}
-
-impl FromStr for CacheSize {
-    type Err = &'static str;
-
-    /// `off`, or a size: `64MiB`, `512KiB`, `1GiB`, or a number of bytes.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected off, or a size such as 64MiB";
-        if text == "off" {
-            return Ok(Self::OFF);
-        }
-        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
-        let (digits, shift) = units
-            .into_iter()
-            .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
-            .ok_or(EXPECTED)?;
-        // A sign is a number to the standard library.
-        if !digits.starts_with(|first: char| first.is_ascii_digit()) {
-            return Err(EXPECTED);
-        }
-        let number: u64 = digits.parse().map_err(|_| EXPECTED)?;
-        let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes > 0);
-        bytes.map(Self).ok_or(EXPECTED)
-    }
-}
-
-impl fmt::Display for CacheSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::OFF { f.write_str("off") } else { write!(f, "{}", self.0) }
-    }
-}
 
 /// Whether an answer was kept from an earlier question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,83 +70,6 @@ impl Kept {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         if self == other { self } else { Self::Miss }
-    }
-}
-
-/// A question as it was resolved: all that an answer depends on but the data and the table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Asked {
-    Totals(Scope, Vec<Metric>),
-    Series(Scope, Series),
-    Breakdown(Scope, Breakdown, Page),
-    Lists(Scope, &'static [List], &'static [Metric], Page),
-    Funnel(Scope, Funnel),
-}
-
-impl Asked {
-    pub(crate) fn scope(&self) -> &Scope {
-        match self {
-            Self::Totals(scope, _)
-            | Self::Series(scope, _)
-            | Self::Breakdown(scope, ..)
-            | Self::Lists(scope, ..)
-            | Self::Funnel(scope, _) => scope,
-        }
-    }
-
-    /// The bytes of its texts.
-    fn bytes(&self) -> u64 {
-        let own = match self {
-            Self::Totals(..) | Self::Breakdown(..) | Self::Lists(..) => 0,
-            Self::Series(_, series) => text_bytes(series.path.as_deref().unwrap_or_default()),
-            Self::Funnel(_, funnel) => funnel.steps().iter().map(|step| text_bytes(step)).sum(),
-        };
-        own + self.scope().bytes()
-    }
-}
-
-/// The bytes that a text takes in a list.
-pub(crate) fn text_bytes(text: &str) -> u64 {
-    (text.len() + size_of::<String>()) as u64
-}
-
-/// What can be kept.
-pub(crate) trait Keepable: Clone + Send + Sync + 'static {
-    /// The bytes of its texts and lists.
-    fn bytes(&self) -> u64;
-}
-
-impl Keepable for Counts {
-    fn bytes(&self) -> u64 {
-        self.len() as u64 * 8
-    }
-}
-
-impl Keepable for Vec<i64> {
-    fn bytes(&self) -> u64 {
-        self.len() as u64 * 8
-    }
-}
-
-impl Keepable for Vec<(NaiveDate, Counts)> {
-    fn bytes(&self) -> u64 {
-        self.iter().map(|(_, counts)| size_of::<(NaiveDate, Counts)>() as u64 + counts.bytes()).sum()
-    }
-}
-
-impl Keepable for Vec<Group> {
-    fn bytes(&self) -> u64 {
-        let bytes = |group: &Group| {
-            let texts = group.key.iter().chain([&group.label]).map(|text| text_bytes(text)).sum::<u64>();
-            size_of::<Group>() as u64 + texts + group.counts.bytes()
-        };
-        self.iter().map(bytes).sum()
-    }
-}
-
-impl Keepable for Vec<Vec<Group>> {
-    fn bytes(&self) -> u64 {
-        self.iter().map(Keepable::bytes).sum()
     }
 }
 
@@ -347,18 +224,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-
-    #[test]
-    fn a_size_is_off_or_a_number_with_a_unit() {
-        for (text, bytes) in
-            [("off", 0), ("1", 1), ("512KiB", 512 << 10), ("64MiB", 64 << 20), ("2GiB", 2 << 30)]
-        {
-            assert_eq!(text.parse(), Ok(CacheSize(bytes)), "{text}");
-        }
-        for text in ["", "0", "0MiB", "on", "OFF", "64MB", "-1", "+1", "1.5GiB", "MiB", "99999999999GiB"] {
-            assert!(text.parse::<CacheSize>().is_err(), "{text}");
-        }
-    }
+    use crate::report::Funnel;
 
     fn cache(bytes: u64) -> Cache {
         // Nobody asks it here.

@@ -1,8 +1,8 @@
 //! The report core: a scope and a question become static SQL, and its rows become counts.
 //!
 //! A report is a value: whose events, of which days, with which filters ([`Scope`]), and a question with a page of its
-//! own ([`mod@totals`], [`mod@series`], [`mod@breakdown`], [`mod@lists`], [`mod@funnel`], [`mod@live`]). The core answers **counts**; rates, rounding, names and envelopes belong to
-//! the surfaces. Nothing in here knows HTTP or a published API, and no SQL is ever made of a caller's text.
+//! own ([`mod@totals`], [`mod@series`], [`mod@breakdown`], [`mod@lists`], [`mod@funnel`], [`mod@live`]). The core answers
+//! **counts**; rates, rounding, names and envelopes belong to the surfaces. Nothing in here knows HTTP or a published API, and no SQL is ever made of a caller's text.
 //!
 //! * [`period`]: days, and the words for ranges of them,
 //! * [`metric`] and [`dimension`]: what can be counted, and by what: two closed lists,

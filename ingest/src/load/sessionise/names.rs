@@ -1,11 +1,11 @@
-//! What many sessions have in common, kept once: paths, sources, devices, places. A session has their numbers.
+//! What many sessions have in common, kept once: paths, sources, devices, locales. A session has their numbers.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::load::row::Stamp;
+use crate::load::row::{Device, Locale, Source, Stamp};
 
 /// The number of a path that is none.
 pub(super) const NONE: u32 = u32::MAX;
@@ -13,44 +13,12 @@ pub(super) const NONE: u32 = u32::MAX;
 /// So many things are kept before it is asked which of them are still needed.
 const FIRST_SWEEP: usize = 4_096;
 
-/// Where a session came from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_field_names, reason = "they are called as in the record and in the rows")]
-struct Source {
-    referrer: String,
-    channel: String,
-    utm_source: String,
-    utm_medium: String,
-    utm_campaign: String,
-    utm_term: String,
-    utm_content: String,
-}
-
-/// With what it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_field_names, reason = "they are called as in the record and in the rows")]
-struct Device {
-    device_type: String,
-    browser: String,
-    os: String,
-    screen: String,
-}
-
-/// Where it was made, and in which language.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
-    country: String,
-    region: String,
-    city: String,
-    language: String,
-}
-
 /// The numbers of what a session is stamped with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StampNumber {
     source: u32,
     device: u32,
-    place: u32,
+    locale: u32,
 }
 
 /// Things of a kind, each once.
@@ -93,15 +61,15 @@ pub(super) struct Names {
     paths: Shared<str>,
     sources: Shared<Source>,
     devices: Shared<Device>,
-    places: Shared<Place>,
+    locales: Shared<Locale>,
     /// How many things there may be before the next sweep.
     sweep_at: usize,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        let (paths, sources, devices, places) = Default::default();
-        Self { paths, sources, devices, places, sweep_at: FIRST_SWEEP }
+        let (paths, sources, devices, locales) = Default::default();
+        Self { paths, sources, devices, locales, sweep_at: FIRST_SWEEP }
     }
 }
 
@@ -116,63 +84,26 @@ impl Names {
     }
 
     pub(super) fn stamp(&mut self, stamp: Stamp) -> StampNumber {
-        let Stamp {
-            referrer,
-            channel,
-            utm_source,
-            utm_medium,
-            utm_campaign,
-            utm_term,
-            utm_content,
-            device_type,
-            browser,
-            os,
-            screen,
-            country,
-            region,
-            city,
-            language,
-        } = stamp;
-        let source =
-            Source { referrer, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content };
         StampNumber {
-            source: self.sources.number(source),
-            device: self.devices.number(Device { device_type, browser, os, screen }),
-            place: self.places.number(Place { country, region, city, language }),
+            source: self.sources.number(stamp.source),
+            device: self.devices.number(stamp.device),
+            locale: self.locales.number(stamp.locale),
         }
     }
 
     pub(super) fn stamp_of(&self, number: StampNumber) -> Stamp {
-        let mut stamp = Stamp::default();
-        if let Some(source) = self.sources.get(number.source).cloned() {
-            stamp.referrer = source.referrer;
-            stamp.channel = source.channel;
-            stamp.utm_source = source.utm_source;
-            stamp.utm_medium = source.utm_medium;
-            stamp.utm_campaign = source.utm_campaign;
-            stamp.utm_term = source.utm_term;
-            stamp.utm_content = source.utm_content;
+        Stamp {
+            source: self.sources.get(number.source).cloned().unwrap_or_default(),
+            device: self.devices.get(number.device).cloned().unwrap_or_default(),
+            locale: self.locales.get(number.locale).cloned().unwrap_or_default(),
         }
-        if let Some(device) = self.devices.get(number.device).cloned() {
-            stamp.device_type = device.device_type;
-            stamp.browser = device.browser;
-            stamp.os = device.os;
-            stamp.screen = device.screen;
-        }
-        if let Some(place) = self.places.get(number.place).cloned() {
-            stamp.country = place.country;
-            stamp.region = place.region;
-            stamp.city = place.city;
-            stamp.language = place.language;
-        }
-        stamp
     }
 
     fn len(&self) -> usize {
         self.paths.things.len()
             + self.sources.things.len()
             + self.devices.things.len()
-            + self.places.things.len()
+            + self.locales.things.len()
     }
 
     /// Whether so much came since the last sweep that another one is worth its while.
@@ -193,7 +124,7 @@ impl Names {
         StampNumber {
             source: self.sources.adopt(&other.sources, number.source),
             device: self.devices.adopt(&other.devices, number.device),
-            place: self.places.adopt(&other.places, number.place),
+            locale: self.locales.adopt(&other.locales, number.locale),
         }
     }
 
