@@ -249,7 +249,9 @@ async fn are_there(client: &Client, rollups: &[Rollup]) -> Result<bool, MigrateE
     let newest = epochs::current(client).await?.number;
     let is_own = |table: &&tables::RollupTable| rollups.iter().any(|rollup| rollup.name == table.rollup);
     for table in tables.iter().filter(|table| table.state != tables::State::Old).filter(is_own) {
-        if table.since > newest || !change::missing(client, table).await?.is_empty() {
+        // A first start was cut off before readers were shown its tables.
+        let is_cut_off = table.since == 0 && table.state == tables::State::Building;
+        if is_cut_off || table.since > newest || !change::missing(client, table).await?.is_empty() {
             return Ok(false);
         }
     }

@@ -3,9 +3,10 @@
 //!
 //! A rollup is one file: its table, and a question to the events whose answer is its rows. It has tables by version
 //! (`pages_0`, `pages_7`: the number is the epoch from which on its view fills it; see [`crate::epochs`]), each with a view
-//! that adds up what is inserted, and a plain view by the rollup's own name (`pages`), which readers ask and
-//! which is put onto another table in one step. Every row carries the epoch of its events, so rows of closed epochs
-//! can be compared with the events, to the unit, while loading goes on; and because all facts are sums, what differs is
+//! that adds up what is inserted, and a plain view by the rollup's own name (`pages`), for whoever asks by hand; it
+//! is put onto another table in one step. Reports ask the table itself, whose name they look up ([`tables::usable`]).
+//!
+//! Every row carries the epoch of its events, so rows of closed epochs can be compared with the events, to the unit, while loading goes on; and because all facts are sums, what differs is
 //! put right by inserting the difference, a day at a time, in one step each.
 
 use sha2::{Digest, Sha256};
@@ -20,7 +21,7 @@ pub mod tables;
 /// A rollup's file.
 #[derive(Debug, Clone, Copy)]
 pub struct Rollup {
-    /// The name by which readers ask for it.
+    /// The name of its view, and what its tables' names begin with.
     pub name: &'static str,
     /// Rises with every change of the file.
     pub version: u32,

@@ -9,6 +9,7 @@ use crate::report::cache::Asked;
 use crate::report::dimension::Dimension;
 use crate::report::metric::{Counts, Metric};
 use crate::report::plan::{Division, Question, Source};
+use crate::report::ready::Chosen;
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
 use crate::report::{Answer, Kept, ReportError, Reports};
@@ -71,14 +72,15 @@ impl Reports {
         question: Breakdown,
         page: Page,
     ) -> Result<Answer<Vec<Group>>, ReportError> {
-        let (query, source) = self.query(scope, question, page).await?;
+        let (query, chosen) = self.query(scope, question, page).await?;
+        let source = chosen.source;
         let ask = async {
             let rows: Vec<GroupRow> = sql::all(query).await?;
             tracing::debug!(site = %scope.site, days = scope.days.count(), source = source.name(),
                 by = ?question.by, rows = rows.len(), "A breakdown was counted.");
             Ok(rows.into_iter().map(|row| row.into_group(question.metrics)).collect())
         };
-        self.kept(Asked::Breakdown(scope.clone(), question, page), source, ask).await
+        self.kept(Asked::Breakdown(scope.clone(), question, page), &chosen, ask).await
     }
 
     /// The same, group by group as the store sends them: a list may be longer than memory has room for. An error may come
@@ -89,7 +91,7 @@ impl Reports {
         question: Breakdown,
         page: Page,
     ) -> Result<Answer<impl Stream<Item = Result<Group, ReportError>> + Send + use<>>, ReportError> {
-        let (query, source) = self.query(scope, question, page).await?;
+        let (query, Chosen { source, .. }) = self.query(scope, question, page).await?;
         let rows = sql::stream::<GroupRow>(query).await?;
         let groups = rows.map_ok(move |row| row.into_group(question.metrics));
         Ok(Answer { counts: groups, source, kept: Kept::Off })
@@ -100,31 +102,32 @@ impl Reports {
         scope: &Scope,
         question: Breakdown,
         page: Page,
-    ) -> Result<(Query, Source), ReportError> {
+    ) -> Result<(Query, Chosen), ReportError> {
         let Breakdown { by, metrics, named_only } = question;
-        let source = self.source(&Question { scope, metrics, division: Division::By(by) }).await?;
+        let chosen = self.choose(&Question { scope, metrics, division: Division::By(by) }).await?;
+        let source = chosen.source;
         let text = text_over(source, scope, metrics);
         let columns = by.columns(source);
         let text = text
             .fill("split", &[""])
-            .compose("shown", &["[", columns.keys, "]::Array(String)"])
+            .fill("shown", &["[$keys]::Array(String)"])
             .fill("page", &[include_str!("breakdown_page.sql")])
-            .fill("keys", &[columns.keys])
+            .fill("keys", columns.keys)
             .fill("label", &[columns.label])
             .fill("rows", &[columns.rows])
             .fill("named", &[if named_only { columns.named } else { "true" }])
             .metrics(metrics, source)?;
-        let query = scope.bind(text.ask(&self.reader));
-        Ok((query.param("limit", page.limit).param("offset", page.offset), source))
+        let query = chosen.ask(&text, scope, &self.reader);
+        Ok((query.param("limit", page.limit).param("offset", page.offset), chosen))
     }
 }
 
 /// What breakdowns of a scope have in common, over a source.
 pub(super) fn text_over(source: Source, scope: &Scope, metrics: &[Metric]) -> Sql {
     match (source.rollup(), source) {
-        (Some(rollup), _) => Sql::file(include_str!("breakdown_rollup.sql"))
-            .fill("table", &[rollup])
-            .compose("of_events", &scope.event_filter()),
+        (Some(_), _) => {
+            Sql::file(include_str!("breakdown_rollup.sql")).compose("of_events", &scope.event_filter())
+        }
         (None, Source::PageFacts) => {
             let facts = Sql::file(include_str!("breakdown_pages.sql"))
                 .fill("facts", &[include_str!("page_facts.sql")])

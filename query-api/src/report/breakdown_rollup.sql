@@ -4,7 +4,7 @@ SELECT
     $shown AS key,
     toString($label) AS label,
     [$metrics]::Array(Int64) AS counts
-FROM $table
+FROM {table:Identifier}
 $split
 WHERE website_id = {site:UUID}
   AND day BETWEEN {start:Date} AND {end:Date}

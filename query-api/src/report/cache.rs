@@ -29,7 +29,8 @@ use schema::store::StoreUrl;
 
 use crate::report::ReportError;
 use crate::report::period::days_since_epoch;
-use crate::report::plan::Source;
+use crate::report::plan::{IDENTIFIED, Source};
+use crate::report::ready::Chosen;
 use crate::report::scope::Scope;
 use marks::{EVENTS, Marks};
 
@@ -135,11 +136,11 @@ impl Cache {
     pub(crate) async fn answer<T: Keepable>(
         &self,
         asked: Asked,
-        source: Source,
+        chosen: &Chosen,
         ask: impl Future<Output = Result<T, ReportError>>,
     ) -> Result<(T, Kept), ReportError> {
-        let Some(mark) = self.mark(&asked, source).await else { return Ok((ask.await?, Kept::Off)) };
-        self.under(&Key { asked, source, mark }, ask).await
+        let Some(mark) = self.mark(&asked, chosen).await else { return Ok((ask.await?, Kept::Off)) };
+        self.under(&Key { asked, source: chosen.source, mark }, ask).await
     }
 
     /// The answer under a key.
@@ -180,7 +181,7 @@ impl Cache {
     }
 
     /// The mark of what a question reads; `None` where nobody can tell.
-    async fn mark(&self, asked: &Asked, source: Source) -> Option<u128> {
+    async fn mark(&self, asked: &Asked, chosen: &Chosen) -> Option<u128> {
         let pieces = match self.marks.now().await {
             Ok(pieces) => pieces,
             Err(error) => {
@@ -189,14 +190,13 @@ impl Cache {
             }
         };
         let first = days_since_epoch(asked.scope().first_day_read());
-        match (source, source.rollup()) {
+        let Some(rollup) = chosen.source.rollup() else {
             // Sessions are followed to whatever day they go on.
-            (_, None) => pieces.mark(&[EVENTS], first, u16::MAX),
-            (Source::SiteTotals, Some(rollup)) => {
-                pieces.mark(&[rollup, "identified"], first, days_since_epoch(asked.scope().days.end()))
-            }
-            (_, Some(rollup)) => pieces.mark(&[rollup], first, days_since_epoch(asked.scope().days.end())),
-        }
+            return pieces.mark(&[EVENTS], first, u16::MAX);
+        };
+        let identified = (chosen.source == Source::SiteTotals).then_some(IDENTIFIED);
+        let tables = [rollup].into_iter().chain(identified).map(|rollup| chosen.tables.of(rollup));
+        pieces.mark(&tables.collect::<Option<Vec<_>>>()?, first, days_since_epoch(asked.scope().days.end()))
     }
 }
 

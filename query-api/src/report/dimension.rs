@@ -31,7 +31,7 @@ pub enum Dimension {
 /// How a dimension is written in SQL.
 pub(crate) struct Columns {
     /// What rows are grouped and ordered by.
-    pub(crate) keys: &'static str,
+    pub(crate) keys: &'static [&'static str],
     /// An aggregate that names the group further; the empty text when nothing does.
     pub(crate) label: &'static str,
     /// Which rows can belong to a group at all.
@@ -47,31 +47,31 @@ impl Dimension {
             // The groups may have been changed meanwhile: the newest day with a view says what the path belongs to.
             Self::Page => match source {
                 Source::Pages | Source::PageFacts => Columns {
-                    keys: "path",
+                    keys: &["path"],
                     label: "argMaxIf(content_group, (day, content_group), pageviews > 0)",
                     rows: "true",
                     named: "path != ''",
                 },
                 _ => Columns {
-                    keys: "path",
+                    keys: &["path"],
                     label: "argMax(content_group, (day, content_group))",
                     rows: "event_type = 'page_view'",
                     named: "path != ''",
                 },
             },
-            Self::Channel => plain("channel", "channel != ''"),
-            Self::Referrer => plain("referrer", "referrer != ''"),
+            Self::Channel => plain(&["channel"], "channel != ''"),
+            Self::Referrer => plain(&["referrer"], "referrer != ''"),
             Self::Campaign => plain(
-                "utm_source, utm_medium, utm_campaign",
+                &["utm_source", "utm_medium", "utm_campaign"],
                 "(utm_source != '' OR utm_medium != '' OR utm_campaign != '')",
             ),
-            Self::DeviceType => plain("device_type", "device_type != ''"),
-            Self::Browser => plain("browser", "browser != ''"),
-            Self::Os => plain("os", "os != ''"),
-            Self::Screen => plain("screen", "screen != ''"),
-            Self::Country => plain("country", "country != ''"),
+            Self::DeviceType => plain(&["device_type"], "device_type != ''"),
+            Self::Browser => plain(&["browser"], "browser != ''"),
+            Self::Os => plain(&["os"], "os != ''"),
+            Self::Screen => plain(&["screen"], "screen != ''"),
+            Self::Country => plain(&["country"], "country != ''"),
             Self::CustomEvent => Columns {
-                keys: "event_name",
+                keys: &["event_name"],
                 label: "''",
                 rows: "event_type = 'custom'",
                 named: "event_name != ''",

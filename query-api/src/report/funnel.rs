@@ -8,7 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::report::cache::Asked;
-use crate::report::plan::Source;
+use crate::report::ready::Chosen;
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
 use crate::report::{Answer, ReportError, Reports};
@@ -16,7 +16,7 @@ use crate::report::{Answer, ReportError, Reports};
 /// The fewest steps: one step alone leads nowhere.
 pub const FEWEST_STEPS: usize = 2;
 
-/// The most steps. Each is compared with every event; nobody draws longer funnels.
+/// The most steps: an event has so many bits for them. Nobody draws longer funnels.
 pub const MOST_STEPS: usize = 20;
 
 /// A list of steps: one that starts with `/` is a view of that path, any other is an event's type or a custom event's
@@ -49,7 +49,8 @@ impl Funnel {
             .param("path_steps", path_steps)
             .param("names", names)
             .param("name_steps", name_steps)
-            .param("steps", self.0.len() as u32)
+            // What an event could be is looked up in all columns at once, not in one after another.
+            .with_setting("enable_multiple_prewhere_read_steps", "0")
     }
 
     /// Some texts, and which steps each of them is: a bit each, since a step may come more than once.
@@ -65,7 +66,8 @@ impl Funnel {
 
 #[derive(Row, Deserialize)]
 struct FunnelRow {
-    sessions: Vec<i64>,
+    reached: u8,
+    sessions: i64,
 }
 
 impl Reports {
@@ -74,13 +76,14 @@ impl Reports {
         let text = scope.sessions(Sql::file(include_str!("funnel.sql")));
         let ask = async {
             let query = funnel.bind(scope.bind(text.ask(&self.reader)));
-            let FunnelRow { mut sessions } = sql::one(query).await?;
-            // Without any session there is no list either.
-            sessions.resize(funnel.steps().len(), 0);
+            let rows: Vec<FunnelRow> = sql::all(query).await?;
+            let got = |step: usize| rows.iter().filter(move |row| usize::from(row.reached) > step);
+            let sessions: Vec<i64> =
+                (0..funnel.steps().len()).map(|step| got(step).map(|row| row.sessions).sum()).collect();
             tracing::debug!(site = %scope.site, days = scope.days.count(), steps = sessions.len(),
                 "A funnel was counted.");
             Ok(sessions)
         };
-        self.kept(Asked::Funnel(scope.clone(), funnel.clone()), Source::PartOfEvents, ask).await
+        self.kept(Asked::Funnel(scope.clone(), funnel.clone()), &Chosen::events(), ask).await
     }
 }

@@ -3,6 +3,8 @@
 -- An event is a set of the steps that it could be: one bit each, looked up by its page and by its names. The events of a
 -- session are walked in the order of their times, and of the stream where times are equal; an event that could be the next
 -- step is that step, and no other. Taking the first event that fits never loses a session that could have got farther.
+--
+-- An event's time, place and steps are one number, so that events are collected and sorted as numbers: 44 bits, 64, and 20.
 WITH
     session_id != 0 AND $session_range AND $of_sessions AS of_session,
     bitOr(
@@ -11,14 +13,18 @@ WITH
             transform(event_type, {names:Array(String)}, {name_steps:Array(UInt32)}, toUInt32(0)),
             transform(event_name, {names:Array(String)}, {name_steps:Array(UInt32)}, toUInt32(0))
         )
-    ) AS could_be
-SELECT sumForEach(arrayMap(at -> toInt64(reached > at), range({steps:UInt32}))) AS sessions
+    ) AS could_be,
+    bitOr(
+        bitShiftLeft(toUInt128(toUnixTimestamp64Milli(time)), 84),
+        bitOr(bitShiftLeft(toUInt128(kafka_offset), 20), toUInt128(could_be))
+    ) AS event
+SELECT reached, toInt64(count()) AS sessions
 FROM
 (
     SELECT
         arrayFold(
-            (done, event) -> toUInt8(done + bitTest(event.3, done)),
-            arraySort(groupArray((time, kafka_offset, toUInt32(could_be)))),
+            (done, event) -> toUInt8(done + bitTest(toUInt32(event), done)),
+            arraySort(groupArray(event)),
             toUInt8(0)
         ) AS reached
     FROM events
@@ -30,3 +36,4 @@ FROM
       AND ({include_bots:Bool} OR NOT is_bot)
     GROUP BY session_id
 )
+GROUP BY reached

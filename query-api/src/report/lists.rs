@@ -3,7 +3,7 @@
 
 use crate::report::breakdown::{Breakdown, Group, GroupRow, Page, text_over};
 use crate::report::cache::Asked;
-use crate::report::dimension::Dimension;
+use crate::report::dimension::{Columns, Dimension};
 use crate::report::metric::{Counts, Metric};
 use crate::report::plan::{Division, Question};
 use crate::report::scope::Scope;
@@ -21,7 +21,8 @@ pub struct List {
 }
 
 impl Reports {
-    /// A page of each of some lists of a scope, in their order. All must be of the same kind of rows, or none of views alone.
+    /// A page of each of some lists of a scope, in their order. All must be of the same kind of rows, or none of views alone;
+    /// each by a dimension that is one text.
     pub async fn lists(
         &self,
         scope: &Scope,
@@ -31,7 +32,8 @@ impl Reports {
     ) -> Result<Answer<Vec<Vec<Group>>>, ReportError> {
         let question = |list: &List| Question { scope, metrics, division: Division::By(list.by) };
         let questions: Vec<_> = lists.iter().map(question).collect();
-        let source = self.source_of_all(&questions).await?;
+        let chosen = self.choose_for_all(&questions).await?;
+        let source = chosen.source;
         if source.rollup().is_none() {
             // So many rows are split more slowly than they are read again.
             let each = lists.iter().map(|list| {
@@ -51,22 +53,23 @@ impl Reports {
         if columns.iter().any(|columns| columns.rows != rows) {
             return Err(ReportError::Unanswerable);
         }
-        let keys: Vec<_> =
-            columns.iter().flat_map(|columns| [", ", "[", columns.keys, "]"]).skip(1).collect();
+        // One text per key is read in half of the time that a list of texts would take.
+        let key = |columns: &Columns| if let [key] = columns.keys { Some(*key) } else { None };
+        let keys: Vec<_> = columns.iter().map(key).collect::<Option<_>>().ok_or(ReportError::Unanswerable)?;
         let text = text_over(source, scope, metrics)
             .fill("split", &[include_str!("lists_split.sql")])
-            .compose("lists", &keys)
-            .fill("shown", &["arrayConcat([toString(at)], list)"])
+            .fill("lists", &keys)
+            .fill("shown", &["[toString(at), key_of_list]"])
             .fill("page", &[include_str!("lists_page.sql")])
-            .fill("keys", &["at", "list"])
+            .fill("keys", &["at", "key_of_list"])
             .fill("label", &["''"])
             .fill("rows", &[rows])
             .fill("named", &["true"])
             .metrics(metrics, source)?;
         // The store counts from 1.
         let ordered_by: Vec<u8> = lists.iter().map(|list| list.metric as u8 + 1).collect();
-        let query = scope
-            .bind(text.ask(&self.reader))
+        let query = chosen
+            .ask(&text, scope, &self.reader)
             .param("ordered_by", ordered_by)
             .param("limit", page.limit)
             .param("offset", page.offset);
@@ -83,6 +86,6 @@ impl Reports {
             }
             Ok(counts)
         };
-        self.kept(Asked::Lists(scope.clone(), lists, metrics, page), source, ask).await
+        self.kept(Asked::Lists(scope.clone(), lists, metrics, page), &chosen, ask).await
     }
 }

@@ -1,3 +1,3 @@
 ARRAY JOIN
-    [$lists]::Array(Array(String)) AS list,
+    [$lists]::Array(String) AS key_of_list,
     arrayEnumerate({ordered_by:Array(UInt8)}) AS at

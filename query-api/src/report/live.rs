@@ -15,6 +15,11 @@ use crate::report::{Answer, Kept, ReportError, Reports};
 /// How long an event is "just now"; the gap that splits sessions.
 pub const WINDOW: Duration = Duration::from_mins(30);
 
+/// No zone is further behind UTC, or further ahead. Which one a website had when an event came in is not known: it may have
+/// been changed since.
+const BEHIND: TimeDelta = TimeDelta::hours(12);
+const AHEAD: TimeDelta = TimeDelta::hours(14);
+
 /// The last 30 minutes of a website.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
@@ -37,13 +42,14 @@ impl Reports {
     /// What happened at a website in the last 30 minutes.
     pub async fn live(&self, site: Uuid) -> Result<Answer<Live>, ReportError> {
         let now = self.clock.now();
-        let today = DateTime::from_timestamp_millis(now).unwrap_or_default().date_naive();
+        let window = TimeDelta::from_std(WINDOW).unwrap_or_default();
+        let moment = DateTime::from_timestamp_millis(now).unwrap_or_default();
         let query = Sql::file(include_str!("live.sql"))
             .ask(&self.reader)
             .param("site", site)
-            .param("start", storable(today - TimeDelta::days(2)).to_string())
-            .param("end", storable(today + TimeDelta::days(1)).to_string())
-            .param("after", now - i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX))
+            .param("start", storable((moment - window - BEHIND).date_naive()).to_string())
+            .param("end", storable((moment + AHEAD).date_naive()).to_string())
+            .param("after", now - window.num_milliseconds())
             .param("now", now);
         let mut counts = Live { visitors: 0, pages: Vec::new(), types: Vec::new() };
         for LiveRow { list, key, count } in sql::all(query).await? {

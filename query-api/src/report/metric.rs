@@ -48,8 +48,8 @@ const VISITORS_ONE_BY_ONE: &str =
     "toInt64(uniqExactIf((day, visitor_id, is_bot), of_event AND NOT is_identified)
            + uniqExactIf((visitor_id, is_bot), of_event AND is_identified))";
 
-/// Anonymous visitors add up; identified ones recur on many days, and have a rollup of their own.
-const VISITORS_OF_ROLLUP: &str = concat!("sum(visitors) + ", include_str!("identified.sql"));
+/// Anonymous visitors add up. Identified ones recur on many days: they have a rollup of their own, which is asked beside.
+const ANONYMOUS_VISITORS: &str = "sum(visitors)";
 
 /// A session enters once, on its first view, whose own page is the first that it leaves from.
 const ENTRIES: &str = "toInt64(countIf(of_session AND event_type = 'page_view' AND prev_path = ''))";
@@ -85,7 +85,7 @@ impl Metric {
             Self::Events => "sum(events)",
             Self::Pageviews => "sum(pageviews)",
             Self::UniquePageviews => "sum(unique_pageviews)",
-            Self::UniqueVisitors => VISITORS_OF_ROLLUP,
+            Self::UniqueVisitors => ANONYMOUS_VISITORS,
             Self::Visits => "sum(visits)",
             Self::Bounces => "sum(bounces)",
             Self::DurationMs => "sum(duration_ms)",

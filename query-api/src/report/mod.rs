@@ -40,7 +40,7 @@ use uuid::Uuid;
 
 use cache::{Asked, Cache, Keepable};
 use plan::Question;
-use ready::Ready;
+use ready::{Chosen, Ready};
 
 pub use breakdown::{Breakdown, Page};
 pub use cache::{CacheSize, Kept};
@@ -127,45 +127,38 @@ impl Reports {
     }
 
     /// The smallest table that answers exactly and is whole.
-    async fn source(&self, question: &Question<'_>) -> Result<Source, ReportError> {
-        self.source_of_all(std::slice::from_ref(question)).await
+    async fn choose(&self, question: &Question<'_>) -> Result<Chosen, ReportError> {
+        self.choose_for_all(std::slice::from_ref(question)).await
     }
 
     /// The smallest table that answers all of some questions, and is whole.
-    async fn source_of_all(&self, questions: &[Question<'_>]) -> Result<Source, ReportError> {
-        for source in Source::ALL {
-            let answers = questions.iter().all(|question| question.is_answered_by(source, self.prefer));
-            if answers && self.are_whole(questions.iter().flat_map(|question| question.rollups(source))).await
-            {
-                return Ok(source);
-            }
-        }
-        Err(ReportError::Unanswerable)
+    async fn choose_for_all(&self, questions: &[Question<'_>]) -> Result<Chosen, ReportError> {
+        let tables = self.ready.tables().await;
+        let is_whole = |rollup| tables.of(rollup).is_some();
+        let answers = |source: &Source| {
+            questions.iter().all(|question| {
+                question.is_answered_by(*source, self.prefer) && question.rollups(*source).all(is_whole)
+            })
+        };
+        let source = Source::ALL.into_iter().find(answers).ok_or(ReportError::Unanswerable)?;
+        Ok(Chosen { source, picks: questions.iter().any(Question::picks), tables })
     }
 
     /// The kept answer to a question, else the store's.
     async fn kept<T: Keepable>(
         &self,
         asked: Asked,
-        source: Source,
+        chosen: &Chosen,
         ask: impl Future<Output = Result<T, ReportError>>,
     ) -> Result<Answer<T>, ReportError> {
+        let source = chosen.source;
         let (counts, kept) = match &self.cache {
             Some(cache) if cache::is_worth_it(asked.scope(), source) => {
-                cache.answer(asked, source, ask).await?
+                cache.answer(asked, chosen, ask).await?
             }
             _ => (ask.await?, Kept::Off),
         };
         Ok(Answer { counts, source, kept })
-    }
-
-    async fn are_whole(&self, rollups: impl Iterator<Item = &'static str>) -> bool {
-        for rollup in rollups {
-            if !self.ready.has(rollup).await {
-                return false;
-            }
-        }
-        true
     }
 
     /// The calendar day that it is now in a website's zone.
@@ -195,13 +188,14 @@ impl Reports {
 
     /// The day of a website's first counted event in its own zone, a bot's or not; `None` when it has none.
     async fn first_day(&self, site: Uuid) -> Result<Option<NaiveDate>, ReportError> {
-        let is_rolled_up = self.prefer == Prefer::Auto && self.ready.has("site_totals").await;
-        let text = if is_rolled_up {
-            include_str!("first_day.sql")
-        } else {
-            include_str!("first_day_of_events.sql")
+        let tables = self.ready.tables().await;
+        let table = tables.of("site_totals").filter(|_| self.prefer == Prefer::Auto);
+        let text = match table {
+            Some(_) => include_str!("first_day.sql"),
+            None => include_str!("first_day_of_events.sql"),
         };
         let query = sql::Sql::file(text).ask(&self.reader).param("site", site);
+        let query = if let Some(table) = table { query.param("table", table) } else { query };
         let days: Option<u16> = sql::one(query).await?;
         Ok(days.map(|days| period::day_from_epoch(i64::from(days))))
     }

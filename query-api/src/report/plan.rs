@@ -5,6 +5,9 @@ use crate::report::filter::Property;
 use crate::report::metric::{Fact, Metric};
 use crate::report::scope::Scope;
 
+/// The rollup of identified visitors, which answers nothing alone.
+pub(crate) const IDENTIFIED: &str = "identified";
+
 /// A table that can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -66,6 +69,16 @@ impl Source {
             Self::Pages => Some("pages"),
             Self::Events | Self::PageFacts | Self::PartOfEvents => None,
         }
+    }
+
+    /// Whether it has a few rows per website and day, whatever the website is like.
+    pub(crate) const fn is_small(self) -> bool {
+        matches!(self, Self::SiteTotals | Self::EventTypes | Self::Devices)
+    }
+
+    /// Whether it has some of these metrics' visitors and not the identified ones.
+    pub(crate) fn lacks_identified(self, metrics: &[Metric]) -> bool {
+        self == Self::SiteTotals && metrics.contains(&Metric::UniqueVisitors)
     }
 
     /// Which properties a rollup has columns of.
@@ -159,6 +172,11 @@ impl Question<'_> {
         }
     }
 
+    /// Whether some of the website's rows of these days are wanted, and others not.
+    pub(crate) fn picks(&self) -> bool {
+        self.scope.is_filtered() || self.division == Division::DaysOfPage
+    }
+
     fn is_answered_by_rollup(&self, rollup: Source) -> bool {
         // A rollup's days are the website's own.
         if self.scope.zone.is_some() {
@@ -196,7 +214,7 @@ impl Question<'_> {
 
     /// The rollups that a source needs to be whole.
     pub(crate) fn rollups(&self, source: Source) -> impl Iterator<Item = &'static str> + use<> {
-        let identified = source == Source::SiteTotals && self.metrics.contains(&Metric::UniqueVisitors);
-        source.rollup().into_iter().chain(identified.then_some("identified"))
+        let identified = source.lacks_identified(self.metrics).then_some(IDENTIFIED);
+        source.rollup().into_iter().chain(identified)
     }
 }

@@ -48,11 +48,12 @@ impl Reports {
     ) -> Result<Answer<Vec<(NaiveDate, Counts)>>, ReportError> {
         let Series { path, metrics } = asked;
         let division = if path.is_some() { Division::DaysOfPage } else { Division::Days };
-        let source = self.source(&Question { scope, metrics, division }).await?;
+        let chosen = self.choose(&Question { scope, metrics, division }).await?;
+        let source = chosen.source;
         let text = match (source.rollup(), source) {
-            (Some(rollup), _) => Sql::file(include_str!("series_rollup.sql"))
-                .fill("table", &[rollup])
-                .compose("of_events", &scope.event_filter()),
+            (Some(_), _) => {
+                Sql::file(include_str!("series_rollup.sql")).compose("of_events", &scope.event_filter())
+            }
             (None, Source::PageFacts) => {
                 let facts = Sql::file(include_str!("series_pages.sql"))
                     .fill("facts", &[include_str!("page_facts.sql")])
@@ -69,7 +70,7 @@ impl Reports {
         let text = text.fill("rows", &[rows]).metrics(metrics, source)?;
         let bounds = scope.zone.map(|zone| calendar::bounds(scope.days, zone));
         let ask = async {
-            let mut query = scope.bind(text.ask(&self.reader));
+            let mut query = chosen.ask(&text, scope, &self.reader);
             if let Some(path) = path {
                 query = query.param("path", path);
             }
@@ -81,7 +82,7 @@ impl Reports {
                 "A series was counted.");
             Ok(whole(scope, metrics, rows, bounds.as_deref()))
         };
-        self.kept(Asked::Series(scope.clone(), asked.clone()), source, ask).await
+        self.kept(Asked::Series(scope.clone(), asked.clone()), &chosen, ask).await
     }
 }
 

@@ -2,7 +2,7 @@
 SELECT
     toInt64(day) AS bucket,
     [$metrics]::Array(Int64) AS counts
-FROM $table
+FROM {table:Identifier}
 WHERE website_id = {site:UUID}
   AND day BETWEEN {start:Date} AND {end:Date}
   AND ({include_bots:Bool} OR NOT is_bot)

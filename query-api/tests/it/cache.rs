@@ -9,7 +9,7 @@ use schema::rollup::change::Silent;
 use serde_json::{Value, json};
 use service::config::Rate;
 
-use crate::house::{House, Site, house, house_of_its_own, serve_as};
+use crate::house::{House, Site, house, house_of_its_own, move_readers, serve_as};
 
 /// Every report that is kept, from a rollup and from the events.
 const REPORTS: [&str; 10] = [
@@ -234,7 +234,7 @@ async fn every_change_is_in_every_report_at_once() {
     run(&house, "INSERT INTO pages_7 SELECT * FROM pages_0").await;
     run(&house, &wrong).await;
     look().await;
-    let switch = run(&house, "CREATE OR REPLACE VIEW pages AS SELECT * FROM pages_7");
+    let switch = move_readers(&house, "pages", "pages_7");
     around(&house, &site, "a switch of versions", switch).await;
     look().await;
 

@@ -9,7 +9,7 @@ use schema::store::StoreUrl;
 use service::config::Rate;
 use uuid::Uuid;
 
-use crate::house::{House, house, house_of_its_own, serve, store};
+use crate::house::{House, house, house_of_its_own, move_readers, serve, store};
 
 /// A store whose events take a tenth of a second each.
 async fn slow_store() -> StoreUrl {
@@ -108,7 +108,7 @@ async fn slow_house() -> House {
     house
         .client()
         .query_raw(
-            "CREATE OR REPLACE VIEW site_totals AS
+            "CREATE VIEW site_totals_7 AS
              SELECT generateUUIDv4() AS website_id, toDate('2026-03-02') AS day, false AS is_bot, 1::Int64 AS pageviews
              FROM numbers(1000000)
              WHERE sleepEachRow(0.1) = 0
@@ -117,6 +117,7 @@ async fn slow_house() -> House {
         .execute()
         .await
         .unwrap();
+    move_readers(&house, "site_totals", "site_totals_7").await;
     house
 }
 

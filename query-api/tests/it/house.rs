@@ -1,6 +1,7 @@
 //! A way out of one's own: a router on a loopback port, and an account with a user and websites per test.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use clickhouse::Client;
@@ -8,6 +9,7 @@ use directory::{ApiKey, Directory, NewUser, NewWebsite, Role};
 use query_api::QueryApi;
 use query_api::report::{CacheSize, Days, Prefer, Reports, Scope};
 use reqwest::{Method, Response};
+use schema::rollup::tables::KNOWN_FOR;
 use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use serde_json::Value;
@@ -242,4 +244,23 @@ impl Site<'_> {
 
 pub(crate) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
+}
+
+/// Moves the readers of a rollup to another table, as a change of its version does, and waits as long as that.
+pub(crate) async fn move_readers(house: &House, rollup: &str, table: &str) {
+    let client = house.client();
+    let view = format!("CREATE OR REPLACE VIEW {rollup} AS SELECT * FROM {table}");
+    client.query_raw(&view).execute().await.unwrap();
+    client
+        .query(
+            "INSERT INTO rollup_tables (rollup, table_name, version, checksum, since_epoch, state)
+             SELECT rollup, {table:String}, version, checksum, 7, state FROM rollup_tables
+             WHERE rollup = {rollup:String} AND state = 'current' LIMIT 1",
+        )
+        .param("rollup", rollup)
+        .param("table", table)
+        .execute()
+        .await
+        .unwrap();
+    tokio::time::sleep(KNOWN_FOR + Duration::from_secs(1)).await;
 }

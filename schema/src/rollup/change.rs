@@ -18,6 +18,9 @@ const HOLD: Duration = Duration::from_secs(40);
 /// How long to wait for the loaders to stand still; then they go on, and readers are moved another time.
 const STANDSTILL: Duration = Duration::from_secs(30);
 
+/// How long nothing else is done to rollups after their readers were moved: all of them know of it by then.
+const READERS_KNOW: Duration = tables::KNOWN_FOR.saturating_add(Duration::from_secs(1));
+
 /// How many differing keys are listed per rollup.
 pub const LISTED: usize = 1000;
 
@@ -322,6 +325,8 @@ async fn move_readers(client: &Client, whole: &[RollupTable]) -> Result<(), Roll
     }
     .await;
     let released = epochs::release(client, epoch).await;
+    // Who knows the table before by its name goes on asking it. It is filled too, but gets no corrections any more.
+    tokio::time::sleep(READERS_KNOW).await;
     moved.and(released.map_err(RollupError::from))
 }
 

@@ -1,9 +1,16 @@
 //! The tables that rollups have had: which one readers see, which one is being built, which one may go.
 
+use std::time::Duration;
+
 use clickhouse::{Client, Row};
 use serde::Deserialize;
 
 use super::Rollup;
+use crate::migrate::fence;
+
+/// How long who reads may go by what [`usable`] said. For so much longer a table that another one took the place of is neither
+/// dropped nor without the corrections that the other one gets.
+pub const KNOWN_FOR: Duration = Duration::from_secs(2);
 
 /// How a rollup's table stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,21 +111,22 @@ pub async fn all(client: &Client) -> Result<Vec<RollupTable>, clickhouse::error:
     Ok(tables)
 }
 
-/// The names of those rollups whose current table is of this release's file: the others are being built, and only the
-/// events can be asked.
+/// Those rollups whose current table is of this release's file, each with the table's name: the others are being built,
+/// and only the events can be asked. Good for [`KNOWN_FOR`].
 pub async fn usable(
     client: &Client,
     rollups: &'static [Rollup],
-) -> Result<Vec<&'static str>, clickhouse::error::Error> {
+) -> Result<Vec<(&'static str, String)>, clickhouse::error::Error> {
     let tables = all(client).await?;
-    let is_current = |rollup: &&Rollup| {
-        tables.iter().any(|table| {
+    let current = |rollup: &Rollup| {
+        let table = tables.iter().find(|table| {
             table.rollup == rollup.name
                 && table.state == State::Current
                 && table.checksum == rollup.checksum()
-        })
+        })?;
+        Some((rollup.name, table.name.clone()))
     };
-    Ok(rollups.iter().filter(is_current).map(|rollup| rollup.name).collect())
+    Ok(rollups.iter().filter_map(current).collect())
 }
 
 /// Writes down how a table stands; `None`: it is dropped.
@@ -128,7 +136,7 @@ pub(crate) async fn record(
     state: Option<State>,
 ) -> Result<(), clickhouse::error::Error> {
     client
-        .query(include_str!("record.sql"))
+        .query(&include_str!("record.sql").replace("$fence", &fence()))
         .param("rollup", &table.rollup)
         .param("table_name", &table.name)
         .param("version", table.version)

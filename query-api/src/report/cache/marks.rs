@@ -3,8 +3,8 @@
 //! A MergeTree table is a set of parts that never change. What is inserted is a part more (a loader's block, a rebuild's
 //! correction, a backfill); what is deleted or changed makes other parts of those it was in; a merge makes one of several,
 //! which changes no row and still gives another mark. So the set of the parts, each by its name and the hash of its
-//! files, is what is stored; the server tells it from memory. A rollup's view is a piece of its own, because readers
-//! are moved to another table by making it anew.
+//! files, is what is stored; the server tells it from memory. Of a rollup it is the table that was chosen: another one that takes its
+//! place has other marks.
 //!
 //! No state of a table comes back: numbers of blocks and of mutations only rise. (Whoever takes parts away by hand, with
 //! `DROP PARTITION` or `TRUNCATE`, should restart the programs that answer reports.)
@@ -27,7 +27,7 @@ use crate::report::sql::{self, Limits, Reader, Sql};
 /// The table of the events; the others are rollups.
 pub(crate) const EVENTS: &str = "events";
 
-/// A part, a table or a view.
+/// A part, or a table.
 #[derive(Debug, Clone, Row, Deserialize)]
 struct Piece {
     name: String,
@@ -81,8 +81,8 @@ impl Marks {
             return Ok(Arc::clone(&read.pieces));
         }
         let began = Instant::now();
-        let tables: Vec<&str> = ROLLUPS.iter().map(|rollup| rollup.name).chain([EVENTS]).collect();
-        let query = Sql::file(include_str!("marks.sql")).ask(&self.reader).param("tables", tables);
+        let names: Vec<&str> = ROLLUPS.iter().map(|rollup| rollup.name).chain([EVENTS]).collect();
+        let query = Sql::file(include_str!("marks.sql")).ask(&self.reader).param("names", names);
         let pieces = Arc::new(Pieces(sql::all(query).await?));
         *last = Some(Read { began, pieces: Arc::clone(&pieces) });
         Ok(pieces)

@@ -1,8 +1,8 @@
--- What reports are counted from, piece by piece: the parts of their tables, and the tables and views themselves. A
--- rollup's tables and its view go by the rollup's name. A part's name changes with every insert, merge and mutation; the
--- hash of its files tells two parts apart that were given the same name before and after a restart.
+-- What reports are counted from, piece by piece: the parts of their tables, and the tables themselves. A rollup's tables have
+-- its name and a number. A part's name changes with every insert, merge and mutation; the hash of its files tells two parts
+-- apart that were given the same name before and after a restart.
 SELECT
-    replaceRegexpOne(p.table, '_[0-9]+\\z', '')                             AS name,
+    p.table                                                               AS name,
     false                                                                 AS is_table,
     toUInt16(p.min_date)                                                  AS first_day,
     -- A part that does not know its days may have any.
@@ -11,16 +11,16 @@ SELECT
 FROM system.parts AS p
 WHERE p.active
   AND p.database = currentDatabase()
-  AND replaceRegexpOne(p.table, '_[0-9]+\\z', '') IN {tables:Array(String)}
+  AND replaceRegexpOne(p.table, '_[0-9]+\\z', '') IN {names:Array(String)}
 UNION ALL
 SELECT
-    replaceRegexpOne(t.name, '_[0-9]+\\z', ''),
+    t.name,
     -- Of replicas one may know more than the other, and nobody says which one is asked.
     (endsWith(t.engine, 'MergeTree') AND NOT match(t.engine, '^(Replicated|Shared)'))::Bool,
     0::UInt16,
     65535::UInt16,
-    reinterpretAsUInt128(sipHash128(t.name, t.uuid, t.as_select))
+    reinterpretAsUInt128(sipHash128(t.name, t.uuid))
 FROM system.tables AS t
 WHERE t.database = currentDatabase()
-  AND replaceRegexpOne(t.name, '_[0-9]+\\z', '') IN {tables:Array(String)}
+  AND replaceRegexpOne(t.name, '_[0-9]+\\z', '') IN {names:Array(String)}
 SETTINGS max_threads = 1
