@@ -9,7 +9,7 @@ use service::Problem;
 use uuid::Uuid;
 
 use crate::enrich::salts::SaltError;
-use crate::enrich::{Enriched, Enricher, NoEvent, admit};
+use crate::enrich::{Dated, Enriched, Enricher, NoEvent, admit};
 use crate::hit::Hit;
 use crate::stream::{Record, Stream, StreamError};
 use crate::telemetry;
@@ -59,33 +59,23 @@ impl Collector {
     }
 
     /// Takes one hit. `Ok` means that it is durable.
-    pub async fn accept(&self, hit: Hit) -> Result<Accepted, Problem> {
-        let mut taken = self.accept_all(vec![hit]).await?;
-        taken.pop().unwrap_or_else(|| Err(Problem::internal("the stream gave no answer")))
+    pub fn accept(&self, hit: Hit) -> impl Future<Output = Result<Accepted, Problem>> + Send {
+        // Not in the future, which would be as large as everything that is known of an event, and is moved about.
+        let taken = self.accept_all(vec![hit]);
+        async { taken.await?.pop().unwrap_or_else(|| Err(Problem::internal("the stream gave no answer"))) }
     }
 
     /// Takes hits in order: one answer each. `Err` as a whole: nothing was appended.
     pub async fn accept_all(&self, hits: Vec<Hit>) -> Result<Vec<Result<Accepted, Problem>>, Problem> {
-        let mut records = Vec::with_capacity(hits.len());
-        let mut verdicts = Vec::with_capacity(hits.len());
-        for hit in hits {
-            let Enriched { event, partition } = match self.enricher.enrich(hit).await {
-                Ok(enriched) => enriched,
-                Err(NoEvent::Dropped(reason)) => {
-                    verdicts.push(Verdict::Dropped(reason));
-                    continue;
-                }
+        let mut dated = Vec::with_capacity(hits.len());
+        for hit in &hits {
+            dated.push(match self.enricher.date(hit).await {
+                Ok(dated) => Ok(dated),
+                Err(NoEvent::Dropped(reason)) => Err(reason),
                 Err(NoEvent::Salt(error)) => return Err(no_salt(error)),
-            };
-            records.push(Record { partition, payload: Bytes::from(event.to_bytes()) });
-            verdicts.push(if event.excluded {
-                Verdict::Excluded
-            } else if event.is_bot() {
-                Verdict::Bot { reason: event.bot_reason }
-            } else {
-                Verdict::Counted
             });
         }
+        let (records, verdicts) = self.records(hits, dated);
         if records.is_empty() {
             return Ok(verdicts.into_iter().map(|verdict| Ok(verdict.counted())).collect());
         }
@@ -102,6 +92,34 @@ impl Collector {
                 _ => Some(appended.next()?.map(|_| verdict.counted()).map_err(not_appended)),
             })
             .collect())
+    }
+
+    /// The records of the hits that are not dropped, and a verdict for each hit.
+    fn records(
+        &self,
+        hits: Vec<Hit>,
+        dated: Vec<Result<Dated, admit::Reason>>,
+    ) -> (Vec<Record>, Vec<Verdict>) {
+        let mut records = Vec::with_capacity(hits.len());
+        let mut verdicts = Vec::with_capacity(hits.len());
+        for (hit, dated) in hits.into_iter().zip(dated) {
+            let Enriched { event, partition } = match dated {
+                Ok(dated) => self.enricher.event(hit, &dated),
+                Err(reason) => {
+                    verdicts.push(Verdict::Dropped(reason));
+                    continue;
+                }
+            };
+            records.push(Record { partition, payload: Bytes::from(event.to_bytes()) });
+            verdicts.push(if event.excluded {
+                Verdict::Excluded
+            } else if event.is_bot() {
+                Verdict::Bot { reason: event.bot_reason }
+            } else {
+                Verdict::Counted
+            });
+        }
+        (records, verdicts)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::stream::Stream;
 use crate::stream::bridge::{Bridge, BridgeOptions};
 use crate::stream::journal::{Journal, JournalOptions};
 use crate::stream::kafka::{Kafka, KafkaOptions};
-use crate::surfaces::App;
+use crate::surfaces::{App, Shelf};
 
 /// Which stream, and where.
 #[derive(Debug, Clone)]
@@ -229,14 +229,14 @@ pub fn build(parts: Parts, config: CollectConfig) -> anyhow::Result<App> {
     tokio::spawn(Arc::clone(&salts).tend(parts.stop.clone()));
     let pseudonymiser = Pseudonymiser::new(salts, &parts.master, parts.stream.partitions());
     let enricher = Enricher::new(pseudonymiser, atlas);
-    Ok(App {
+    Ok(App::from(Shelf {
         collector: Arc::new(Collector::new(parts.directory, enricher, parts.stream)),
-        collect_limit: Arc::new(Limiter::new(config.limit)),
-        lena_limit: Arc::new(Limiter::new(config.lena_limit)),
-        bitcain_limit: Arc::new(Limiter::new(config.bitcain_limit)),
-        proxies: Arc::new(config.proxies),
+        collect_limit: Limiter::new(config.limit),
+        lena_limit: Limiter::new(config.lena_limit),
+        bitcain_limit: Limiter::new(config.bitcain_limit),
+        proxies: config.proxies,
         clock: parts.clock,
         store: Arc::new(client),
         stop: parts.stop,
-    })
+    }))
 }

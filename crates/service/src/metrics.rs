@@ -25,10 +25,11 @@ const ROWS: [f64; 9] = [1.0, 10.0, 100.0, 1e3, 5e3, 1e4, 2.5e4, 5e4, 1e5];
 /// The route of a request that no route takes.
 const UNMATCHED: &str = "unmatched";
 
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
 /// Installs the process's recorder, once; later calls return the same. `None` when another part of the process has
 /// installed a recorder of its own.
 pub fn install() -> Option<PrometheusHandle> {
-    static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     RECORDER
         .get_or_init(|| {
             let recorder = PrometheusBuilder::new()
@@ -69,9 +70,14 @@ fn describe() {
     );
 }
 
-/// The router, with every request counted and timed.
+/// The router, with every request counted and timed, if anybody records it: without an operator's port nothing is.
 pub fn measured(router: Router) -> Router {
-    router.layer(from_fn(measure))
+    if is_recording() { router.layer(from_fn(measure)) } else { router }
+}
+
+/// Whether this process has a recorder.
+fn is_recording() -> bool {
+    RECORDER.get().is_some_and(Option::is_some)
 }
 
 async fn measure(request: Request, next: Next) -> Response {

@@ -29,7 +29,7 @@ pub mod redact;
 pub mod salts;
 
 use locate::Atlas;
-use pseudonymise::Pseudonymiser;
+use pseudonymise::{DaySalts, Pseudonymiser};
 use recognise::{Recognised, Recogniser};
 use salts::SaltError;
 
@@ -40,6 +40,13 @@ pub struct Enriched {
     pub event: Event,
     /// Where it goes.
     pub partition: u32,
+}
+
+/// A hit's day at its website, and what is needed for it.
+pub struct Dated {
+    day: i32,
+    previous_day: Option<i32>,
+    salts: DaySalts,
 }
 
 /// Why a hit did not become an event.
@@ -68,9 +75,22 @@ impl Enricher {
 
     /// Runs all steps.
     pub async fn enrich(&self, hit: Hit) -> Result<Enriched, NoEvent> {
-        admit::admit(&hit).map_err(NoEvent::Dropped)?;
+        let dated = self.date(&hit).await?;
+        Ok(self.event(hit, &dated))
+    }
+
+    /// The steps that may take time: whether the hit is admitted at all, its day and the salts of that.
+    pub async fn date(&self, hit: &Hit) -> Result<Dated, NoEvent> {
+        admit::admit(hit).map_err(NoEvent::Dropped)?;
         let (day, previous_day) = local_day(hit.time, hit.website.timezone);
-        let pseudonym = self.pseudonymiser.pseudonym(&hit, day, previous_day).await?;
+        let salts = self.pseudonymiser.salts(hit, day, previous_day).await?;
+        Ok(Dated { day, previous_day, salts })
+    }
+
+    /// All other steps.
+    pub fn event(&self, hit: Hit, dated: &Dated) -> Enriched {
+        let Dated { day, previous_day, ref salts } = *dated;
+        let pseudonym = self.pseudonymiser.pseudonym(&hit, salts);
         let place = hit.address.map(|address| self.atlas.place(address)).unwrap_or_default();
         let attribution = attribute::attribute(&hit);
         let Recognised { agent, bot_reason } =
@@ -125,7 +145,7 @@ impl Enricher {
             excluded,
             event_id: hit.event_id.as_deref().map(|id| event_key(id).into()),
         };
-        Ok(Enriched { event, partition: pseudonym.partition })
+        Enriched { event, partition: pseudonym.partition }
     }
 }
 

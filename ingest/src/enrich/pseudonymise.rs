@@ -15,7 +15,7 @@ use service::MasterKey;
 use service::secrets::{UserIds, first_64_bits, keyed_hash};
 use zeroize::Zeroizing;
 
-use super::salts::{SaltError, Salts};
+use super::salts::{Salt, SaltError, Salts};
 use crate::hit::Hit;
 
 /// What is kept of a person.
@@ -50,24 +50,32 @@ impl Pseudonymiser {
         }
     }
 
-    /// The pseudonym of a hit's person on a site-local day. `previous`: the day before, if a session of it may reach to
+    /// The salts that a hit's pseudonym needs on a site-local day. `previous`: the day before, if a session of it may reach to
     /// the hit.
-    pub async fn pseudonym(
-        &self,
-        hit: &Hit,
-        day: i32,
-        previous: Option<i32>,
-    ) -> Result<Pseudonym, SaltError> {
+    pub async fn salts(&self, hit: &Hit, day: i32, previous: Option<i32>) -> Result<DaySalts, SaltError> {
+        if user_of(hit).is_some() {
+            return Ok(DaySalts { day: None, previous: None, has_previous: previous.is_some() });
+        }
+        let of_day = Some(self.salts.of(day).await?);
+        let of_previous = match previous {
+            Some(day) => Some(self.salts.of(day).await?),
+            None => None,
+        };
+        Ok(DaySalts { day: of_day, previous: of_previous, has_previous: previous.is_some() })
+    }
+
+    /// The pseudonym of a hit's person under the salts that it needs.
+    pub fn pseudonym(&self, hit: &Hit, salts: &DaySalts) -> Pseudonym {
         let website = hit.website.id.as_bytes().as_slice();
-        if let Some(user) = hit.user_id.as_deref().filter(|user| !user.is_empty()) {
+        if let Some(user) = user_of(hit) {
             let parts = [website, user.as_bytes()];
             let visitor = self.users.visitor(website, user);
-            return Ok(Pseudonym {
+            return Pseudonym {
                 visitor,
                 identified: true,
-                previous: previous.map(|_| visitor),
+                previous: salts.has_previous.then_some(visitor),
                 partition: self.partition(&parts),
-            });
+            };
         }
         let address = address_bytes(hit.address);
         let parts = match hit.session_id.as_deref().filter(|session| !session.is_empty()) {
@@ -75,12 +83,13 @@ impl Pseudonymiser {
             Some(session) => [b"session".as_slice(), session.as_bytes(), website],
             None => [address.as_slice(), hit.user_agent.as_bytes(), website],
         };
-        let visitor = identifier(self.salts.of(day).await?.bytes(), &parts);
-        let previous = match previous {
-            Some(day) => Some(identifier(self.salts.of(day).await?.bytes(), &parts)),
-            None => None,
-        };
-        Ok(Pseudonym { visitor, identified: false, previous, partition: self.partition(&parts) })
+        let under = |salt: &Arc<Salt>| identifier(salt.bytes(), &parts);
+        Pseudonym {
+            visitor: salts.day.as_ref().map(under).unwrap_or_default(),
+            identified: false,
+            previous: salts.previous.as_ref().map(under),
+            partition: self.partition(&parts),
+        }
     }
 
     /// The partition of a person: a keyed hash under a secret that is used for nothing else, and that outlives the
@@ -88,6 +97,18 @@ impl Pseudonymiser {
     fn partition(&self, parts: &[&[u8]]) -> u32 {
         (first_64_bits(&keyed_hash(self.placement.as_slice(), parts)) % u64::from(self.partitions)) as u32
     }
+}
+
+/// The salts of a day, and of the day before where a session of it may reach to the hit. A named user needs none.
+pub struct DaySalts {
+    day: Option<Arc<Salt>>,
+    previous: Option<Arc<Salt>>,
+    has_previous: bool,
+}
+
+/// The user that the caller named.
+fn user_of(hit: &Hit) -> Option<&str> {
+    hit.user_id.as_deref().filter(|user| !user.is_empty())
 }
 
 /// 64 bits that are never 0, which means nobody.

@@ -153,9 +153,15 @@ impl Salts {
 
     /// The salt of a calendar day (days since 1970-01-01), made now when it has none.
     pub async fn of(&self, day: i32) -> Result<Arc<Salt>, SaltError> {
-        if let Some(salt) = self.in_memory(day) {
-            return Ok(salt);
+        match self.in_memory(day) {
+            Some(salt) => Ok(salt),
+            // Once a day; not a part of what is moved about for every event.
+            None => Box::pin(self.find(day)).await,
         }
+    }
+
+    /// The salt of a day from the store, made when it has none.
+    async fn find(&self, day: i32) -> Result<Arc<Salt>, SaltError> {
         let _one_at_a_time = self.claiming.lock().await;
         if let Some(salt) = self.in_memory(day) {
             return Ok(salt);

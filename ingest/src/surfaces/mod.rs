@@ -1,6 +1,7 @@
 //! Wire body → hit: one file per published API, and the tracker.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -29,26 +30,42 @@ mod wire;
 
 pub use wire::{ImportLine, Refusal};
 
-/// What the handlers share.
+/// What the handlers share. Behind one pointer, because every request and every layer of it has an `App` of its own.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shelf>);
+
+/// See [`App`].
+pub struct Shelf {
     /// Takes the hits.
     pub collector: Arc<Collector>,
     /// Requests to the collect endpoint, by website and client address.
-    pub collect_limit: Arc<Limiter<(Option<Uuid>, IpAddr)>>,
+    pub collect_limit: Limiter<(Option<Uuid>, IpAddr)>,
     /// Requests to Lena's endpoint, by client address.
-    pub lena_limit: Arc<Limiter<IpAddr>>,
+    pub lena_limit: Limiter<IpAddr>,
     /// Requests to bitcain's endpoints, by the key's user.
-    pub bitcain_limit: Arc<Limiter<Uuid>>,
+    pub bitcain_limit: Limiter<Uuid>,
     /// Whose forwarded addresses are believed.
-    pub proxies: Arc<TrustedProxies>,
+    pub proxies: TrustedProxies,
     /// The time.
     pub clock: Clock,
-    /// The store, for its health and for counts of what is in it. Shared: every request has an `App` of its own, and a
-    /// client is a dozen texts.
+    /// The store, for its health and for counts of what is in it.
     pub store: Arc<Client>,
     /// The end of the process: long waits stop waiting.
     pub stop: Stop,
+}
+
+impl From<Shelf> for App {
+    fn from(shelf: Shelf) -> Self {
+        Self(Arc::new(shelf))
+    }
+}
+
+impl Deref for App {
+    type Target = Shelf;
+
+    fn deref(&self) -> &Shelf {
+        &self.0
+    }
 }
 
 impl FromRef<App> for Arc<Directory> {
@@ -106,6 +123,12 @@ impl FromRequestParts<App> for Addresses {
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
         Ok(named(&parts.headers).chain([peer(parts)?]).collect())
     }
+}
+
+/// The client's address behind the proxies that are trusted, and all that a request came with.
+fn addresses_of(parts: &Parts, proxies: &TrustedProxies) -> Result<(IpAddr, Addresses), Problem> {
+    let peer = peer(parts)?;
+    Ok((proxies.client(peer, &parts.headers), named(&parts.headers).chain([peer]).collect()))
 }
 
 /// The other end of the connection.

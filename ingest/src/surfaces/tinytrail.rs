@@ -1,20 +1,19 @@
 //! TinyTrail's `POST /api/v1/collect` and its preflight, as published.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Router, middleware};
 use http::{HeaderMap, StatusCode, header};
 use service::client_address::rate_key;
 use service::dialect::TinyTrail;
-use service::extract::{Bounded, parse_json};
+use service::extract::{parse_json, read_body};
 use service::{Problem, problem};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use super::wire::{Context, WireEvent, website_id};
-use super::{App, ClientAddress, cors};
+use super::{App, addresses_of, cors};
 use crate::collect::Accepted;
-use crate::enrich::redact::Addresses;
 use crate::{bounds, telemetry};
 
 pub(super) fn routes(app: App) -> Router {
@@ -30,14 +29,13 @@ pub(super) fn routes(app: App) -> Router {
 /// Stores one event. 202: it is durable and counts. 204: there is no such website (nothing is stored), or the event is
 /// a bot's or an excluded one (stored, flagged), or of somebody who opted out where that is respected (nothing is stored).
 /// Nobody outside can tell these apart.
-async fn collect(
-    State(app): State<App>,
-    ClientAddress(address): ClientAddress,
-    addresses: Addresses,
-    headers: HeaderMap,
-    body: Result<Bounded<{ bounds::COLLECT_BODY }>, Problem>,
-) -> Result<Response, Problem> {
-    let event = body.and_then(|body| parse_json::<WireEvent>(&body.0));
+async fn collect(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    // Taken apart by hand: extractors of headers would copy all of them.
+    let (parts, body) = request.into_parts();
+    let (address, addresses) = addresses_of(&parts, &app.proxies)?;
+    let headers = parts.headers;
+    let body = read_body(body, bounds::COLLECT_BODY).await;
+    let event = body.and_then(|body| parse_json::<WireEvent>(&body));
     // A request that names no website that exists counts against the address alone, so that names cannot be made up
     // for more requests.
     let named = event.as_ref().ok().and_then(|event| website_id(event.website_id.as_deref()).ok());
