@@ -12,9 +12,6 @@ import { bodyOf, launch, listen, scrollTo, serveSite, until } from './harness.mj
 
 const COLLECT = '/api/v1/collect';
 
-// The collector may hold a visitor to 10 requests in 10 seconds; the tracker then waits.
-const PATIENCE = 40;
-
 /** Relays to `target`, adding each event to `seen` when it arrives and its status later. */
 function relay(target, seen) {
   return async (incoming, outgoing) => {
@@ -80,7 +77,7 @@ async function visit(visitor, site, seen) {
   const expected = [];
   const happens = async type => {
     expected.push(type);
-    await until(`event ${expected.length}, ${type}`, () => taken(seen).length >= expected.length, PATIENCE);
+    await until(`event ${expected.length}, ${type}`, () => taken(seen).length >= expected.length);
   };
 
   await tab.goto(`${site.origin}/?utm_source=newsletter&utm_medium=email`);

@@ -4,6 +4,10 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { chromium } from 'playwright-core';
 
+// When a wait is held to be in vain. No test measures speed, and a machine that also runs other
+// tests may need a second for what takes ten milliseconds on an idle one.
+const PATIENCE = 120;
+
 /** Starts `handler` on a free loopback port; gives the port and a way to close. */
 export async function listen(handler) {
   const server = createServer(handler);
@@ -48,6 +52,7 @@ export async function launch() {
   const browser = await chromium.launch({
     executablePath: process.env.FOOTFALL_CHROMIUM || '/usr/bin/chromium',
     headless: true,
+    timeout: 1000 * PATIENCE,
     // Playwright switches the back/forward cache off; visitors have it on.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [
@@ -60,7 +65,11 @@ export async function launch() {
   const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${major}.0.0.0 Safari/537.36`;
   return {
     /** A fresh visitor: no cookies, no storage, nothing cached. */
-    visitor: options => browser.newContext({ userAgent, viewport: { width: 1280, height: 800 }, ...options }),
+    visitor: async options => {
+      const visitor = await browser.newContext({ userAgent, viewport: { width: 1280, height: 800 }, ...options });
+      visitor.setDefaultTimeout(1000 * PATIENCE);
+      return visitor;
+    },
     close: () => browser.close(),
   };
 }
@@ -74,7 +83,7 @@ export function scrollTo(tab, share) {
 }
 
 /** Waits until `condition()` gives something true, and gives that. */
-export async function until(what, condition, seconds = 10) {
+export async function until(what, condition, seconds = PATIENCE) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const result = condition();

@@ -135,7 +135,7 @@ describe('the tracker', { concurrency: 6 }, () => {
     const { visit, events } = await scene(t, { answer: (_, nth) => answers[nth - 1] ?? 202 });
     const tab = await visit('/plain');
     await track(tab, ['after']);
-    await until('the custom event', () => names(events).includes('after'), 20);
+    await until('the custom event', () => names(events).includes('after'));
     // Chromium itself repeats a request once when a reused connection breaks.
     assert.deepEqual(names(events).filter((name, at, all) => name !== all[at - 1]), ['page_view', 'after']);
     assert.equal(new Set(events.map(event => event.event_id)).size, 2);
@@ -147,7 +147,7 @@ describe('the tracker', { concurrency: 6 }, () => {
     });
     const tab = await visit('/plain');
     await track(tab, ['after']);
-    await until('the custom event', () => names(events).includes('after'), 20);
+    await until('the custom event', () => names(events).includes('after'));
     assert.deepEqual(names(events), [...Array(5).fill('page_view'), 'after']);
   });
 
