@@ -64,19 +64,60 @@ impl Funnel {
     }
 }
 
+/// Sessions that got equally far.
 #[derive(Row, Deserialize)]
 struct FunnelRow {
+    /// How many steps, or [`OPEN`].
     reached: u8,
     sessions: i64,
+    /// Of [`OPEN`] ones, some.
+    open: Vec<u64>,
 }
+
+/// The order of a session's events decides how far it got, and is not known.
+const OPEN: u8 = 255;
+
+/// What is known of an event, as one number, and of whose events.
+struct Walk {
+    event: &'static str,
+    /// Whether the number leaves a session open.
+    is_open: &'static str,
+    of_sessions: &'static str,
+}
+
+/// Events by their times. Nearly no session has two steps in one millisecond, so their places in the stream, a column of
+/// large numbers, are not read. Numbers that are that close are of one time, or of two milliseconds that follow each other.
+const BY_TIME: Walk = Walk {
+    event: "bitOr(bitShiftLeft(toUInt64(toUnixTimestamp64Milli(time)), 21), toUInt64(could_be))",
+    is_open: "arrayExists(apart -> apart > 0 AND apart < 0x200000, arrayDifference(walked))",
+    of_sessions: "",
+};
+
+/// Events by their times and places: 43 bits and 64.
+const BY_PLACE: Walk = Walk {
+    event: "bitOr(
+            bitShiftLeft(toUInt128(toUnixTimestamp64Milli(time)), 85),
+            bitOr(bitShiftLeft(toUInt128(kafka_offset), 21), toUInt128(could_be))
+        )",
+    is_open: "false",
+    of_sessions: "",
+};
 
 impl Reports {
     /// For each step, the sessions of a scope that got so far.
     pub async fn funnel(&self, scope: &Scope, funnel: &Funnel) -> Result<Answer<Vec<i64>>, ReportError> {
-        let text = scope.sessions(Sql::file(include_str!("funnel.sql")));
         let ask = async {
-            let query = funnel.bind(scope.bind(text.ask(&self.reader)));
-            let rows: Vec<FunnelRow> = sql::all(query).await?;
+            let mut rows = self.walk(scope, funnel, &BY_TIME, &[]).await?;
+            if let Some(at) = rows.iter().position(|row| row.reached == OPEN) {
+                let FunnelRow { sessions, open, .. } = rows.swap_remove(at);
+                if sessions > open.len() as i64 {
+                    // A log with whole seconds has many of them.
+                    rows = self.walk(scope, funnel, &BY_PLACE, &[]).await?;
+                } else {
+                    let of_sessions = "AND session_id IN {sessions:Array(UInt64)}";
+                    rows.extend(self.walk(scope, funnel, &Walk { of_sessions, ..BY_PLACE }, &open).await?);
+                }
+            }
             let got = |step: usize| rows.iter().filter(move |row| usize::from(row.reached) > step);
             let sessions: Vec<i64> =
                 (0..funnel.steps().len()).map(|step| got(step).map(|row| row.sessions).sum()).collect();
@@ -85,5 +126,22 @@ impl Reports {
             Ok(sessions)
         };
         self.kept(Asked::Funnel(scope.clone(), funnel.clone()), &Chosen::events(), ask).await
+    }
+
+    /// How many sessions got how far, of all or of some.
+    async fn walk(
+        &self,
+        scope: &Scope,
+        funnel: &Funnel,
+        walk: &Walk,
+        sessions: &[u64],
+    ) -> Result<Vec<FunnelRow>, ReportError> {
+        let text = Sql::file(include_str!("funnel.sql"))
+            .fill("event", &[walk.event])
+            .fill("is_open", &[walk.is_open])
+            .fill("some", &[walk.of_sessions])
+            .fill("of_bots", &[if scope.include_bots { "true" } else { "NOT is_bot" }]);
+        let query = funnel.bind(scope.bind(scope.sessions(text).ask(&self.reader)));
+        sql::all(if sessions.is_empty() { query } else { query.param("sessions", sessions) }).await
     }
 }

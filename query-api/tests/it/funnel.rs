@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::house::house;
+use crate::house::{Site, house};
 use crate::reports::{WEEK, source};
 
 #[tokio::test]
@@ -88,4 +88,51 @@ async fn an_event_serves_one_step_and_steps_have_an_order() {
     assert_eq!(data["funnel"][1], json!({ "step": "/a", "sessions": 0, "conversion_rate": 0 }));
     let data = site.report("funnel?period=7d&include_bots=true&steps[]=/&steps[]=/a").await;
     assert_eq!(data["funnel"][1]["sessions"], 2);
+}
+
+/// The sessions that took each of these steps.
+async fn counts(site: &Site<'_>, steps: &[&str]) -> Vec<i64> {
+    let asked = steps.iter().fold(String::new(), |asked, step| asked + "&steps[]=" + step);
+    let data = site.report(&format!("funnel?{WEEK}{asked}")).await;
+    data["funnel"].as_array().unwrap().iter().map(|step| step["sessions"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn within_one_millisecond_the_stream_has_the_order_in_few_sessions_and_in_many() {
+    let house = house().await;
+    for sessions in [10, 1500] {
+        let site = house.site().await;
+        // Of two thirds of the sessions all events have one time; half of these see /a first, as the stream has it, and
+        // the others /b. The last third sees them second by second.
+        house
+            .client()
+            .query_raw(
+                "INSERT INTO events (website_id, day, time, event_type, path, session_id, session_day, session_start,
+                                     kafka_offset)
+                 SELECT {site:UUID}, '2026-02-24',
+                        toDateTime64('2026-02-24 10:00:00', 3, 'UTC') + if(number % 3 = 2, step, 0),
+                        'page_view', if((number % 3 = 1) != (step = 1), '/a', '/b'), 1 + number, '2026-02-24',
+                        '2026-02-24 10:00:00.000', 2 * number + step
+                 FROM numbers({sessions:UInt64} * 3) ARRAY JOIN [1, 2] AS step
+                 ORDER BY cityHash64(number, step)",
+            )
+            .param("site", site.id)
+            .param("sessions", sessions)
+            .execute()
+            .await
+            .unwrap();
+        assert_eq!(counts(&site, &["/a", "/b"]).await, [3 * sessions, 2 * sessions]);
+        assert_eq!(counts(&site, &["/b", "/a"]).await, [3 * sessions, sessions]);
+        assert_eq!(counts(&site, &["/a", "/a"]).await, [3 * sessions, 0]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_farther_than_the_last_step() {
+    let house = house().await;
+    let site = house.site().await;
+    let visit = (0..30).fold(site.visit("ann").at("2026-02-24T10:00:00"), |visit, _| visit.sees("/a").after(1));
+    site.store([visit]).await;
+    assert_eq!(counts(&site, &["/a"; 20]).await, [1; 20]);
+    assert_eq!(counts(&site, &["/a"; 2]).await, [1, 1]);
 }
