@@ -21,7 +21,7 @@ use crate::stream::Stream;
 use crate::stream::bridge::{Bridge, BridgeOptions};
 use crate::stream::journal::{Journal, JournalOptions};
 use crate::stream::kafka::{Kafka, KafkaOptions};
-use crate::surfaces::{App, Shelf};
+use crate::surfaces::{App, Shared};
 
 /// Which stream, and where.
 #[derive(Debug, Clone)]
@@ -229,7 +229,7 @@ pub fn build(parts: Parts, config: CollectConfig) -> anyhow::Result<App> {
     tokio::spawn(Arc::clone(&salts).tend(parts.stop.clone()));
     let pseudonymiser = Pseudonymiser::new(salts, &parts.master, parts.stream.partitions());
     let enricher = Enricher::new(pseudonymiser, atlas);
-    Ok(App::from(Shelf {
+    Ok(App::from(Shared {
         collector: Arc::new(Collector::new(parts.directory, enricher, parts.stream)),
         collect_limit: Limiter::new(config.limit),
         lena_limit: Limiter::new(config.lena_limit),

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use clickhouse::Client;
 use http::Method;
@@ -72,14 +71,17 @@ pub fn describe() {
     }
 }
 
-/// A layer for a route that takes one event per request, below the layer that writes problems. Its state is the
-/// surface's name.
-pub async fn count_event(State(surface): State<&'static str>, request: Request, next: Next) -> Response {
+/// Counts a request that is one event, around what answers it and below what writes problems.
+pub async fn count_event(
+    surface: &'static str,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     if request.method() != Method::POST {
-        return next.run(request).await;
+        return answer(request).await;
     }
     received(surface, 1);
-    let response = next.run(request).await;
+    let response = answer(request).await;
     match problem::carried(&response) {
         Some(problem) => refused(surface, problem.reason()),
         // A surface may list what is wrong in its own form.

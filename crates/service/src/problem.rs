@@ -172,20 +172,20 @@ pub async fn speak<D: Dialect>(
     request: Request,
     next: Next,
 ) -> Response {
+    spoken(&dialect, request, async |request| next.run(request).await).await
+}
+
+/// What [`speak`] does, around anything that answers a request: a surface with more to do around its routes does it all
+/// in one layer, because every layer is paid by every request.
+pub async fn spoken(
+    dialect: &impl Dialect,
+    request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    let carried = response.extensions_mut().remove::<Carried>().map(|carried| carried.0);
-    let problem = match carried {
-        Some(problem) => problem,
-        // The router's own answer for a path that exists with other methods.
-        None if response.status() == StatusCode::METHOD_NOT_ALLOWED => Arc::new(Problem::MethodNotAllowed),
-        // The decompressing layer's own.
-        None if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            Arc::new(Problem::UnsupportedEncoding)
-        }
-        None => return response,
-    };
+    let mut response = answer(request).await;
+    let Some(problem) = taken(&mut response) else { return response };
     if let Some(cause) = std::error::Error::source(&*problem) {
         let cause = chain(cause);
         // The route and not the path: what a caller wrote does not belong in a log.
@@ -201,6 +201,23 @@ pub async fn speak<D: Dialect>(
         }
     }
     written
+}
+
+/// The problem that a response is.
+fn taken(response: &mut Response) -> Option<Arc<Problem>> {
+    if response.status().is_success() {
+        return None;
+    }
+    if let Some(Carried(problem)) = response.extensions_mut().remove::<Carried>() {
+        return Some(problem);
+    }
+    match response.status() {
+        // The router's own answer for a path that exists with other methods.
+        StatusCode::METHOD_NOT_ALLOWED => Some(Arc::new(Problem::MethodNotAllowed)),
+        // What decompresses says it so.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Some(Arc::new(Problem::UnsupportedEncoding)),
+        _ => None,
+    }
 }
 
 /// An error with all its sources in one line, for the log.

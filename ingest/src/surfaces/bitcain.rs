@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
@@ -20,10 +21,10 @@ use service::dialect::bitcain::{Detail, unprocessable};
 use service::extract::Bounded;
 use service::health::Health;
 use service::{Problem, problem};
-use tower_http::decompression::RequestDecompressionLayer;
 
 use super::relay::{Carrier, Names, answered_id, named_website, target};
 use super::tinytrail::idempotency_key;
+use super::unpack::unpacked;
 use super::{App, ClientAddress, store_check};
 use crate::enrich::redact::Addresses;
 use crate::hit::Hit;
@@ -35,21 +36,32 @@ mod check;
 /// What the surface is called where events are counted.
 const SURFACE: &str = "bitcain";
 
+/// Where one event goes.
+const TRACK: &str = "/api/v1/analytics";
+
 const NAMES: Names = Names { url: "page_url", path: "page_url", referrer: "referrer" };
 
 pub(super) fn routes(app: App) -> Router {
     let health = Arc::new(Health::new(store_check(&app)));
     Router::new()
-        .route(
-            "/api/v1/analytics",
-            post(track).layer(middleware::from_fn_with_state(SURFACE, telemetry::count_event)),
-        )
+        .route(TRACK, post(track))
         .route("/api/v1/analytics/batch", post(track_batch))
         .route("/api/v1/analytics/stats", get(count))
         .route("/api/v1/analytics/health", get(move || well(Arc::clone(&health))))
-        .layer(RequestDecompressionLayer::new())
-        .layer(middleware::from_fn_with_state(Bitcain, problem::speak::<Bitcain>))
+        .layer(middleware::from_fn(around))
         .with_state(app)
+}
+
+/// What stands around every answer: counted where a request is one event, and refused in the published form.
+async fn around(request: Request, next: Next) -> Response {
+    problem::spoken(&Bitcain, request, async |request| {
+        if request.uri().path() == TRACK {
+            telemetry::count_event(SURFACE, request, async |request| unpacked(request, next).await).await
+        } else {
+            unpacked(request, next).await
+        }
+    })
+    .await
 }
 
 /// A caller with a key, within the key's allowance.

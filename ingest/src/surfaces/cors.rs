@@ -1,17 +1,7 @@
 //! Cross-origin answers of the endpoints that browsers call from other people's pages: the origin is reflected.
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-
-/// Adds the published headers to every answer, refusals too: a page may read why it was refused.
-pub(super) async fn reflect(request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = next.run(request).await;
-    allow(response.headers_mut(), origin);
-    response
-}
 
 /// The answer to a preflight. Whoever asks without an origin is no page, and gets the published headers all the same.
 pub(super) async fn preflight() -> Response {
@@ -26,7 +16,8 @@ pub(super) async fn preflight() -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+/// Adds the published headers to an answer, to refusals too: a page may read why it was refused.
+pub(super) fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Router, middleware};
@@ -18,9 +19,9 @@ use http::StatusCode;
 use serde::Serialize;
 use service::dialect::{TinyTrail, success};
 use service::{Problem, problem};
-use tower_http::decompression::RequestDecompressionLayer;
 
 use super::App;
+use super::unpack::unpacked;
 use super::wire::{ImportLine, Refusal, website_id};
 use crate::collect::Accepted;
 use crate::hit::Hit;
@@ -37,11 +38,12 @@ const WAIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 pub(super) fn routes(app: App) -> Router {
-    Router::new()
-        .route("/api/v1/import", post(import))
-        .layer(RequestDecompressionLayer::new())
-        .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
-        .with_state(app)
+    Router::new().route("/api/v1/import", post(import)).layer(middleware::from_fn(around)).with_state(app)
+}
+
+/// What stands around every answer: a file may be compressed, and is refused in the published form.
+async fn around(request: Request, next: Next) -> Response {
+    problem::spoken(&TinyTrail, request, async |request| unpacked(request, next).await).await
 }
 
 /// What became of the lines.

@@ -15,14 +15,14 @@ use service::client_address::rate_key;
 use service::dialect::Lena;
 use service::extract::{Bounded, parse_json};
 use service::{Problem, problem};
-use tower_http::decompression::RequestDecompressionLayer;
 
 use super::relay::{
     Carrier, Names, Relayed, Target, answered_id, event_name, lift_address, lift_number, lift_text,
 };
 use super::tinytrail::idempotency_key;
+use super::unpack::unpacked;
 use super::wire::timestamp;
-use super::{App, ClientAddress};
+use super::{App, ClientAddress, client_address};
 use crate::enrich::redact::Addresses;
 use crate::{bounds, telemetry};
 
@@ -32,11 +32,16 @@ const NAMES: Names =
 pub(super) fn routes(app: App) -> Router {
     Router::new()
         .route("/v1/api/analytics/events", post(log))
-        .layer(RequestDecompressionLayer::new())
-        .layer(middleware::from_fn_with_state(app.clone(), limited))
-        .layer(middleware::from_fn_with_state("lena", telemetry::count_event))
-        .layer(middleware::from_fn_with_state(Lena, problem::speak::<Lena>))
+        .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app)
+}
+
+/// What stands around every answer: limited and counted, and refused in the published form.
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    problem::spoken(&Lena, request, async |request| {
+        telemetry::count_event("lena", request, async |request| limited(&app, request, next).await).await
+    })
+    .await
 }
 
 /// The body as published, and what a caller may add to it.
@@ -98,15 +103,14 @@ async fn log(
 
 /// Counts every request of an address, good or not, and tells on every answer what is left. The allowance refills
 /// evenly, so `X-RateLimit-Reset` is the second at which it is whole again.
-async fn limited(
-    State(app): State<App>,
-    ClientAddress(address): ClientAddress,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn limited(app: &App, request: Request, next: Next) -> Response {
+    let address = match client_address(request.extensions(), request.headers(), &app.proxies) {
+        Ok(address) => address,
+        Err(problem) => return problem.into_response(),
+    };
     let (allowance, taken) = app.lena_limit.take(&rate_key(address));
     let mut response = match taken {
-        Ok(()) => next.run(request).await,
+        Ok(()) => unpacked(request, next).await,
         Err(problem) => problem.into_response(),
     };
     if let Some(allowance) = allowance {

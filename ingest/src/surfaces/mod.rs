@@ -8,8 +8,8 @@ use axum::Router;
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use clickhouse::Client;
 use directory::Directory;
-use http::Uri;
 use http::request::Parts;
+use http::{Extensions, HeaderMap, Uri};
 use service::client_address::{TrustedProxies, named};
 use service::dialect::unknown_route;
 use service::limits::Limiter;
@@ -26,16 +26,17 @@ mod lena;
 mod relay;
 mod tinytrail;
 mod tracker;
+mod unpack;
 mod wire;
 
 pub use wire::{ImportLine, Refusal};
 
 /// What the handlers share. Behind one pointer, because every request and every layer of it has an `App` of its own.
 #[derive(Clone)]
-pub struct App(Arc<Shelf>);
+pub struct App(Arc<Shared>);
 
 /// See [`App`].
-pub struct Shelf {
+pub struct Shared {
     /// Takes the hits.
     pub collector: Arc<Collector>,
     /// Requests to the collect endpoint, by website and client address.
@@ -54,16 +55,16 @@ pub struct Shelf {
     pub stop: Stop,
 }
 
-impl From<Shelf> for App {
-    fn from(shelf: Shelf) -> Self {
-        Self(Arc::new(shelf))
+impl From<Shared> for App {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
     }
 }
 
 impl Deref for App {
-    type Target = Shelf;
+    type Target = Shared;
 
-    fn deref(&self) -> &Shelf {
+    fn deref(&self) -> &Shared {
         &self.0
     }
 }
@@ -112,7 +113,7 @@ impl FromRequestParts<App> for ClientAddress {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Ok(Self(app.proxies.client(peer(parts)?, &parts.headers)))
+        client_address(&parts.extensions, &parts.headers, &app.proxies).map(Self)
     }
 }
 
@@ -121,19 +122,28 @@ impl FromRequestParts<App> for Addresses {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, Problem> {
-        Ok(named(&parts.headers).chain([peer(parts)?]).collect())
+        Ok(named(&parts.headers).chain([peer(&parts.extensions)?]).collect())
     }
+}
+
+/// The client's address behind the proxies that are trusted.
+fn client_address(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    proxies: &TrustedProxies,
+) -> Result<IpAddr, Problem> {
+    Ok(proxies.client(peer(extensions)?, headers))
 }
 
 /// The client's address behind the proxies that are trusted, and all that a request came with.
 fn addresses_of(parts: &Parts, proxies: &TrustedProxies) -> Result<(IpAddr, Addresses), Problem> {
-    let peer = peer(parts)?;
+    let peer = peer(&parts.extensions)?;
     Ok((proxies.client(peer, &parts.headers), named(&parts.headers).chain([peer]).collect()))
 }
 
 /// The other end of the connection.
-fn peer(parts: &Parts) -> Result<IpAddr, Problem> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+fn peer(extensions: &Extensions) -> Result<IpAddr, Problem> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map(|peer| peer.0.ip())
         .ok_or_else(|| Problem::internal("the server was started without connection info"))
 }

@@ -1,6 +1,7 @@
 //! TinyTrail's `POST /api/v1/collect` and its preflight, as published.
 
 use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Router, middleware};
@@ -9,21 +10,32 @@ use service::client_address::rate_key;
 use service::dialect::TinyTrail;
 use service::extract::{parse_json, read_body};
 use service::{Problem, problem};
-use tower_http::decompression::RequestDecompressionLayer;
 
+use super::unpack::unpacked;
 use super::wire::{Context, WireEvent, website_id};
 use super::{App, addresses_of, cors};
 use crate::collect::Accepted;
 use crate::{bounds, telemetry};
 
+/// What the surface is called where events are counted.
+const SURFACE: &str = "tinytrail";
+
 pub(super) fn routes(app: App) -> Router {
     Router::new()
         .route("/api/v1/collect", post(collect).options(cors::preflight))
-        .layer(RequestDecompressionLayer::new())
-        .layer(middleware::from_fn_with_state("tinytrail", telemetry::count_event))
-        .layer(middleware::from_fn_with_state(TinyTrail, problem::speak::<TinyTrail>))
-        .layer(middleware::from_fn(cors::reflect))
+        .layer(middleware::from_fn(around))
         .with_state(app)
+}
+
+/// What stands around every answer: counted, refused in the published form, readable for the page that asked.
+async fn around(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = problem::spoken(&TinyTrail, request, async |request| {
+        telemetry::count_event(SURFACE, request, async |request| unpacked(request, next).await).await
+    })
+    .await;
+    cors::allow(response.headers_mut(), origin);
+    response
 }
 
 /// Stores one event. 202: it is durable and counts. 204: there is no such website (nothing is stored), or the event is
@@ -48,7 +60,7 @@ async fn collect(State(app): State<App>, request: Request) -> Result<Response, P
     let id = website_id(event.website_id.as_deref())?;
     let Some(website) = app.collector.website(id) else {
         event.check()?;
-        telemetry::refused("tinytrail", "unknown_website");
+        telemetry::refused(SURFACE, "unknown_website");
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let hit = event.into_hit(Context::of_request(website, app.clock.now(), address, addresses, &headers))?;
