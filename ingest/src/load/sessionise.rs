@@ -20,6 +20,7 @@ use super::row::{Deltas, Stamp, row};
 mod held;
 mod ids;
 mod names;
+mod places;
 
 use held::{Held, Live};
 use names::Names;

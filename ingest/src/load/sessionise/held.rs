@@ -8,6 +8,7 @@ use schema::event::CUSTOM;
 
 use super::ids::Ids;
 use super::names::{NONE, Names, StampNumber};
+use super::places::Places;
 use super::{Day, SESSION_GAP_MS, Session, Somebody, path_hash};
 use crate::load::row::{Booked, Deltas, Stamp};
 
@@ -98,6 +99,11 @@ impl Live {
             is_bot: owner.is_bot,
             is_seen: false,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     fn is_of(&self, somebody: Somebody) -> bool {
@@ -192,7 +198,7 @@ impl Live {
 #[derive(Debug)]
 pub(super) struct Held {
     /// Sessions, and free places among them.
-    places: Vec<Live>,
+    places: Places,
     free: u32,
     count: usize,
     /// The place of each owner's first session.
@@ -210,7 +216,7 @@ pub(super) struct Held {
 impl Default for Held {
     fn default() -> Self {
         Self {
-            places: Vec::new(),
+            places: Places::default(),
             free: NONE,
             count: 0,
             owners: HashTable::new(),
@@ -254,7 +260,7 @@ impl Held {
     }
 
     fn first_of(&self, somebody: Somebody) -> Option<u32> {
-        let is_theirs = |at: &u32| self.places[*at as usize].is_of(somebody);
+        let is_theirs = |at: &u32| self.places.get(*at).is_some_and(|live| live.is_of(somebody));
         self.owners.find(hash_of(somebody.id), is_theirs).copied()
     }
 
@@ -262,7 +268,7 @@ impl Held {
     fn all_of(&self, somebody: Somebody) -> impl Iterator<Item = (u32, &Live)> {
         let mut next = self.first_of(somebody).unwrap_or(NONE);
         std::iter::from_fn(move || {
-            let (at, live) = (next, self.places.get(next as usize)?);
+            let (at, live) = (next, self.places.get(next)?);
             next = live.next;
             Some((at, live))
         })
@@ -285,7 +291,7 @@ impl Held {
     }
 
     pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut Live> {
-        self.places.get_mut(at as usize)
+        self.places.get_mut(at)
     }
 
     /// Adds a session; its place.
@@ -294,32 +300,29 @@ impl Held {
         live.is_seen = self.others.remove(&owner);
         self.count += 1;
         let at = if self.free == NONE { self.places.len() as u32 } else { self.free };
-        let is_theirs = |at: &u32| self.places[*at as usize].is_of(owner);
+        let is_theirs = |at: &u32| self.places.get(*at).is_some_and(|live| live.is_of(owner));
         if let Some(first) = self.owners.find_mut(hash_of(owner.id), is_theirs) {
             live.next = std::mem::replace(first, at);
         } else {
             live.next = NONE;
         }
         let is_first = live.next == NONE;
-        if let Some(place) = self.places.get_mut(at as usize) {
+        if let Some(place) = self.places.get_mut(at) {
             self.free = std::mem::replace(place, live).next;
         } else {
-            if self.places.len() == self.places.capacity() {
-                // An eighth more, not twice as many: these are what memory is spent on.
-                self.places.reserve_exact(1 + self.places.len() / 8);
-            }
             self.places.push(live);
         }
         if is_first {
             let places = &self.places;
-            self.owners.insert_unique(hash_of(owner.id), at, |at| hash_of(places[*at as usize].owner));
+            let hash_at = |at: &u32| places.get(*at).map_or(0, |live| hash_of(live.owner));
+            self.owners.insert_unique(hash_of(owner.id), at, hash_at);
         }
         at
     }
 
     /// Takes a session out, for the same person's key of another day. The owner was seen here all the same.
     pub(super) fn take(&mut self, owner: Somebody, at: u32, new_owner: Somebody) -> Option<Live> {
-        let next = self.places.get(at as usize)?.next;
+        let next = self.places.get(at)?.next;
         let first = self.first_of(owner)?;
         if first == at {
             let is_it = |place: &u32| *place == at;
@@ -332,9 +335,9 @@ impl Held {
             }
         } else {
             let before = self.all_of(owner).find(|(_, live)| live.next == at)?.0;
-            self.places.get_mut(before as usize)?.next = next;
+            self.places.get_mut(before)?.next = next;
         }
-        let place = self.places.get_mut(at as usize)?;
+        let place = self.places.get_mut(at)?;
         let gap = Live { next: self.free, others: None, ..place.clone() };
         let mut taken = std::mem::replace(place, gap);
         self.free = at;
@@ -348,7 +351,7 @@ impl Held {
 
     /// Takes the numbers of what is named from another collection of names.
     pub(super) fn rename(&mut self, old: &Names, new: &mut Names) {
-        for live in &mut self.places {
+        for live in self.places.iter_mut() {
             live.entry = new.adopt_path(old, live.entry);
             live.viewed = new.adopt_path(old, live.viewed);
             live.stamp = new.adopt_stamp(old, live.stamp);
