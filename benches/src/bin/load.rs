@@ -67,6 +67,8 @@ struct Size {
     null: Vec<Spent>,
     views: Vec<Spent>,
     loaded: Vec<Spent>,
+    /// The most memory of this process while it loaded, in MiB.
+    memory: Vec<f64>,
 }
 
 struct Bench {
@@ -114,8 +116,8 @@ async fn main() -> anyhow::Result<()> {
 impl Size {
     fn of(block_rows: u64, rows: u64) -> Self {
         let blocks = (rows / block_rows.max(1)).max(1);
-        let (bare, null, views, loaded) = Default::default();
-        Self { block_rows, blocks, bytes: 0.0, bare, null, views, loaded }
+        let (bare, null, views, loaded, memory) = Default::default();
+        Self { block_rows, blocks, bytes: 0.0, bare, null, views, loaded, memory }
     }
 
     fn rows(&self) -> f64 {
@@ -145,6 +147,13 @@ impl Size {
             add("CPU of Footfall", "µs", "row", each(&|spent| 1e6 * spent.footfall / rows))?;
             add("rate", "rows", "second", each(&|spent| rows / spent.wall))?;
         }
+        figures.add_rounds(
+            |value| {
+                let figure = format!("{name}, loaded: memory, at most");
+                Figure::new(figure, value, "MiB in RAM", "process of the loader")
+            },
+            &self.memory,
+        )?;
         let all = |spent: &[Spent]| spent.iter().map(Spent::all).collect::<Vec<_>>();
         let stores = |spent: &[Spent]| spent.iter().map(|spent| spent.store).collect::<Vec<_>>();
         let mut compare = |figure: &str, ratio: Option<Spread>, per: &str, of: &str, target: Target| {
@@ -184,7 +193,9 @@ impl Bench {
         let views = self.inserts("bench_views", &finished, size.blocks, seed).await?;
         drop(finished);
         let loaded = self.load(events, size.block_rows).await?;
+        let memory = clock::peak_memory(std::process::id())? as f64 / f64::from(1 << 20);
         if round > 0 {
+            size.memory.push(memory);
             size.bare.push(bare);
             size.null.push(null);
             size.views.push(views);
@@ -238,6 +249,7 @@ impl Bench {
             LoadConfig { batch_rows: block_rows as usize, batch_bytes: usize::MAX, ..LoadConfig::default() };
         let stop = Stop::new();
         let stream: Arc<dyn Stream> = journal;
+        clock::forget_peak(std::process::id())?;
         let client = self.whole.client();
         let spent = self
             .spend(async {
