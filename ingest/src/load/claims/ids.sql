@@ -1,4 +1,4 @@
-SELECT arrayJoin(arrayMap(at -> reinterpret(substring(packed, at, 16), 'UUID'), range(1, length(packed), 16)))
+SELECT arrayJoin(reinterpret(packed, 'Array(UUID)'))
 FROM
 (
     SELECT concat(
