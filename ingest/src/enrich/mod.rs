@@ -201,7 +201,7 @@ fn primary_language(accepted: &str) -> String {
 }
 
 /// A caller's event id as 128 bits.
-fn event_key(id: &str) -> Uuid {
+pub(crate) fn event_key(id: &str) -> Uuid {
     let hash: [u8; 32] = Sha256::digest(id.as_bytes()).into();
     let mut bits = [0; 16];
     bits.copy_from_slice(&hash[..16]);
