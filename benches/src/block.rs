@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
-use clickhouse::Client;
+use clickhouse::{Client, Compression};
 use http::StatusCode;
 use ingest::load::insert::insert_events;
 use schema::rows::EventRow;
@@ -41,7 +41,9 @@ impl Encoder {
         let router = Router::new().fallback(keep).with_state(Arc::clone(&kept));
         let serving = tokio::spawn(axum::serve(listener, router).into_future());
         // Without the columns' types before the rows, for which the server would be asked.
-        let client = Client::default().with_url(url).with_validation(false);
+        // Not compressed, as the loader sends to a store on its own machine.
+        let client =
+            Client::default().with_url(url).with_validation(false).with_compression(Compression::None);
         Ok(Self { kept, client, serving })
     }
 
@@ -70,7 +72,7 @@ async fn keep(State(kept): State<Kept>, request: Request) -> StatusCode {
 }
 
 impl Block {
-    /// Its size, compressed as it is sent.
+    /// Its size, as it is sent.
     pub fn bytes(&self) -> usize {
         self.body.len()
     }

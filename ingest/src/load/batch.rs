@@ -201,7 +201,7 @@ impl Worker {
             self.recall_for(sessions, from, std::iter::once(&event)).await?;
             let place = Place { stream: self.stream.id(), partition: self.partition, offset };
             match sessions.apply(event, place) {
-                Some(row) => batch.rows.push(EventRow { epoch: sessions.epoch(), ..row }),
+                Some(row) => batch.rows.push(row),
                 None => batch.repeats += 1,
             }
         }

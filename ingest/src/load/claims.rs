@@ -115,8 +115,10 @@ impl Claims<'_> {
         let rivals: Vec<_> =
             asks.iter().filter(|ask| crowded.contains(&(ask.website_id, ask.event_id))).collect();
         let mut views = self.views(&rivals).await?;
-        let number = |ask: &Ask| views.get(&ask.offset).map_or(ALONE, View::number);
-        let mut numbers: HashMap<Offset, u32> = asks.iter().map(|ask| (ask.offset, number(ask))).collect();
+        // Whoever is not in here is alone, as nearly everybody is.
+        let mut numbers: HashMap<Offset, u32> =
+            views.iter().map(|(offset, view)| (*offset, view.number())).collect();
+        let number = |ask: &Ask| numbers.get(&ask.offset).copied().unwrap_or(ALONE);
 
         let is_new = |ask: &&Ask| views.get(&ask.offset).is_none_or(|view| view.own == 0);
         let fresh: Vec<_> = asks.iter().filter(is_new).collect();
@@ -127,7 +129,7 @@ impl Claims<'_> {
         failpoint::pass("after_turn");
         if !self.are_kept(&fresh, &token, mark).await? {
             for (offset, number) in self.turns(&fresh).await? {
-                if numbers.insert(offset, number) != Some(number) {
+                if numbers.insert(offset, number).unwrap_or(ALONE) != number {
                     // Written by somebody else in the meantime, after a look at another moment than ours.
                     views.remove(&offset);
                 }
@@ -135,7 +137,7 @@ impl Claims<'_> {
         }
 
         let mut open = Vec::new();
-        for ask in asks.iter().filter(|ask| numbers.get(&ask.offset) != Some(&ALONE)) {
+        for ask in asks.iter().filter(|ask| numbers.get(&ask.offset).is_some_and(|number| *number != ALONE)) {
             let turn = self.turn(ask, &numbers);
             match views.get(&ask.offset).map_or(Verdict::Unknown, |view| view.verdict(&turn)) {
                 Verdict::Stored => {}

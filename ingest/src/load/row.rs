@@ -66,12 +66,15 @@ pub(super) struct Deltas {
 }
 
 /// What a row says of its session.
-pub(super) struct Booked {
+#[derive(Clone, Copy)]
+pub(super) struct Booked<'a> {
     pub(super) id: u64,
     pub(super) start: i64,
-    pub(super) day: i32,
-    pub(super) entry_path: String,
-    pub(super) stamp: Stamp,
+    pub(super) day: u16,
+    pub(super) entry_path: &'a str,
+    pub(super) source: Option<&'a Source>,
+    pub(super) device: Option<&'a Device>,
+    pub(super) locale: Option<&'a Locale>,
 }
 
 impl Stamp {
@@ -104,22 +107,29 @@ impl Stamp {
 }
 
 /// A day as the store keeps it; collectors refuse what lies outside.
-fn stored_day(day: i32) -> u16 {
+pub(super) fn stored_day(day: i32) -> u16 {
     u16::try_from(day).unwrap_or_default()
+}
+
+/// A fact of the session, which is nearly always the event's own. An event without a session keeps its own.
+fn stamped(own: String, of_session: Option<&str>) -> String {
+    match of_session {
+        Some(of_session) if of_session != own => of_session.to_owned(),
+        _ => own,
+    }
 }
 
 pub(super) fn row(
     event: Event,
     place: Place<'_>,
+    epoch: u32,
     event_id: Uuid,
     deltas: Deltas,
-    booked: Option<Booked>,
+    booked: Option<Booked<'_>>,
 ) -> EventRow {
-    let (Stamp { source, device, locale }, session_id, session_start, session_day, entry_path) = match booked
-    {
-        Some(Booked { id, start, day, entry_path, stamp }) => (stamp, id, start, stored_day(day), entry_path),
-        None => (Stamp::of(&event), 0, 0, 0, String::new()),
-    };
+    let source = booked.and_then(|booked| booked.source);
+    let device = booked.and_then(|booked| booked.device);
+    let locale = booked.and_then(|booked| booked.locale);
     EventRow {
         website_id: event.website_id(),
         day: stored_day(event.day),
@@ -137,10 +147,10 @@ pub(super) fn row(
         person: event.person,
         bot_reason: event.bot_reason,
         is_excluded: event.excluded,
-        session_id,
-        session_start,
-        session_day,
-        entry_path,
+        session_id: booked.map_or(0, |booked| booked.id),
+        session_start: booked.map_or(0, |booked| booked.start),
+        session_day: booked.map_or(0, |booked| booked.day),
+        entry_path: booked.map_or_else(String::new, |booked| booked.entry_path.to_owned()),
         prev_path: deltas.prev_path,
         visits: deltas.visits,
         visitors: deltas.visitors,
@@ -148,25 +158,25 @@ pub(super) fn row(
         duration_ms: deltas.duration_ms,
         entry_lead_ms: deltas.entry_duration_ms - deltas.duration_ms,
         unique_pageview: deltas.unique_pageview,
-        referrer: source.referrer,
-        channel: source.channel,
-        utm_source: source.utm_source,
-        utm_medium: source.utm_medium,
-        utm_campaign: source.utm_campaign,
-        utm_term: source.utm_term,
-        utm_content: source.utm_content,
-        device_type: device.device_type,
-        browser: device.browser,
-        os: device.os,
-        screen: device.screen,
-        country: locale.country,
-        region: locale.region,
-        city: locale.city,
-        language: locale.language,
+        referrer: stamped(event.referrer, source.map(|source| &*source.referrer)),
+        channel: stamped(event.channel, source.map(|source| &*source.channel)),
+        utm_source: stamped(event.utm_source, source.map(|source| &*source.utm_source)),
+        utm_medium: stamped(event.utm_medium, source.map(|source| &*source.utm_medium)),
+        utm_campaign: stamped(event.utm_campaign, source.map(|source| &*source.utm_campaign)),
+        utm_term: stamped(event.utm_term, source.map(|source| &*source.utm_term)),
+        utm_content: stamped(event.utm_content, source.map(|source| &*source.utm_content)),
+        device_type: stamped(event.device_type, device.map(|device| &*device.device_type)),
+        browser: stamped(event.browser, device.map(|device| &*device.browser)),
+        os: stamped(event.os, device.map(|device| &*device.os)),
+        screen: stamped(event.screen, device.map(|device| &*device.screen)),
+        country: stamped(event.country, locale.map(|locale| &*locale.country)),
+        region: stamped(event.region, locale.map(|locale| &*locale.region)),
+        city: stamped(event.city, locale.map(|locale| &*locale.city)),
+        language: stamped(event.language, locale.map(|locale| &*locale.language)),
         event_id,
         stream: place.stream.to_owned(),
         kafka_partition: place.partition as u16,
         kafka_offset: place.offset,
-        epoch: 0,
+        epoch,
     }
 }

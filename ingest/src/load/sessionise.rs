@@ -19,6 +19,7 @@ use super::row::{Deltas, Stamp, row};
 
 mod held;
 mod ids;
+mod moment;
 mod names;
 mod places;
 
@@ -91,7 +92,8 @@ pub struct Day {
 /// The state of one partition. See the module's text.
 #[derive(Debug, Default)]
 pub struct Sessioniser {
-    days: HashMap<DayKey, Held>,
+    /// Asked several times for every event. Nobody outside chooses a website's id or a day, so the quick hash will do.
+    days: hashbrown::HashMap<DayKey, Held>,
     names: Names,
     epoch: u32,
 }
@@ -213,18 +215,19 @@ impl Sessioniser {
         if !event_id.is_nil() && !self.day(key, received).ids.insert(event_id.as_u128()) {
             return None;
         }
+        let epoch = self.epoch;
         if event.excluded {
-            return Some(row(event, place, event_id, Deltas::default(), None));
+            return Some(row(event, place, epoch, event_id, Deltas::default(), None));
         }
         let visitor = Somebody { id: event.visitor_id, is_bot: event.is_bot() };
         let visitors = i8::from(self.day(key, received).sees(visitor));
         let Some((of, at)) = self.session_of(&event, key, place) else {
-            return Some(row(event, place, event_id, Deltas { visitors, ..Deltas::default() }, None));
+            return Some(row(event, place, epoch, event_id, Deltas { visitors, ..Deltas::default() }, None));
         };
         let session = self.days.get_mut(&of)?.get_mut(at)?;
         let deltas = Deltas { visitors, ..session.extend(&event, &mut self.names) };
         let booked = session.booked(&self.names);
-        Some(row(event, place, event_id, deltas, Some(booked)))
+        Some(row(event, place, epoch, event_id, deltas, Some(booked)))
     }
 
     fn day(&mut self, key: DayKey, used_at: i64) -> &mut Held {

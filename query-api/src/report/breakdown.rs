@@ -9,7 +9,7 @@ use crate::report::cache::Asked;
 use crate::report::dimension::Dimension;
 use crate::report::metric::{Counts, Metric};
 use crate::report::plan::{Division, Question, Source};
-use crate::report::ready::Chosen;
+use crate::report::ready::{Chosen, Tables};
 use crate::report::scope::Scope;
 use crate::report::sql::{self, Sql};
 use crate::report::{Answer, Kept, ReportError, Reports};
@@ -103,8 +103,24 @@ impl Reports {
         question: Breakdown,
         page: Page,
     ) -> Result<(Query, Chosen), ReportError> {
+        let chosen = self.choose(&question.about(scope)).await?;
+        Ok((self.built(scope, question, page, &chosen)?, chosen))
+    }
+
+    /// The query of a page of a breakdown as the store is asked it when all rollups are whole. It is not asked.
+    pub fn planned(&self, scope: &Scope, question: Breakdown, page: Page) -> Result<Query, ReportError> {
+        let chosen = self.choose_among(&[question.about(scope)], Tables::default(), |_| true)?;
+        self.built(scope, question, page, &chosen)
+    }
+
+    fn built(
+        &self,
+        scope: &Scope,
+        question: Breakdown,
+        page: Page,
+        chosen: &Chosen,
+    ) -> Result<Query, ReportError> {
         let Breakdown { by, metrics, named_only } = question;
-        let chosen = self.choose(&Question { scope, metrics, division: Division::By(by) }).await?;
         let source = chosen.source;
         let text = text_over(source, scope, metrics);
         let columns = by.columns(source);
@@ -118,7 +134,13 @@ impl Reports {
             .fill("named", &[if named_only { columns.named } else { "true" }])
             .metrics(metrics, source)?;
         let query = chosen.ask(&text, scope, &self.reader);
-        Ok((query.param("limit", page.limit).param("offset", page.offset), chosen))
+        Ok(query.param("limit", page.limit).param("offset", page.offset))
+    }
+}
+
+impl Breakdown {
+    fn about<'s>(&self, scope: &'s Scope) -> Question<'s> {
+        Question { scope, metrics: self.metrics, division: Division::By(self.by) }
     }
 }
 

@@ -82,12 +82,8 @@ impl Funnel {
                 query = query.param(parameter, step);
             }
         }
-        query
-            // What an event could be is told by all columns at once, not by one after another.
-            .with_setting("enable_multiple_prewhere_read_steps", "0")
-            // Two threads read what takes longer than to wake one.
-            .with_setting("merge_tree_min_rows_for_concurrent_read", "65536")
-            .with_setting("merge_tree_min_bytes_for_concurrent_read", "1")
+        // What an event could be is told by all columns at once, not by one after another.
+        sql::by_more_threads(query).with_setting("enable_multiple_prewhere_read_steps", "0")
     }
 
     /// Some texts, and which steps each of them is: a bit each, since a step may come more than once.

@@ -52,7 +52,7 @@ impl Reports {
             .param("after", now - window.num_milliseconds())
             .param("now", now);
         let mut counts = Live { visitors: 0, pages: Vec::new(), types: Vec::new() };
-        for LiveRow { list, key, count } in sql::all(query).await? {
+        for LiveRow { list, key, count } in sql::all(sql::by_more_threads(query)).await? {
             match list {
                 1 => counts.visitors = count,
                 2 => counts.pages.push((key, count)),

@@ -40,7 +40,7 @@ use uuid::Uuid;
 
 use cache::{Asked, Cache, Keepable};
 use plan::Question;
-use ready::{Chosen, Ready};
+use ready::{Chosen, Ready, Tables};
 
 pub use breakdown::{Breakdown, Page};
 pub use cache::{CacheSize, Kept};
@@ -134,10 +134,18 @@ impl Reports {
     /// The smallest table that answers all of some questions, and is whole.
     async fn choose_for_all(&self, questions: &[Question<'_>]) -> Result<Chosen, ReportError> {
         let tables = self.ready.tables().await;
-        let is_whole = |rollup| tables.of(rollup).is_some();
+        self.choose_among(questions, tables.clone(), |rollup| tables.of(rollup).is_some())
+    }
+
+    fn choose_among(
+        &self,
+        questions: &[Question<'_>],
+        tables: Tables,
+        is_whole: impl Fn(&'static str) -> bool,
+    ) -> Result<Chosen, ReportError> {
         let answers = |source: &Source| {
             questions.iter().all(|question| {
-                question.is_answered_by(*source, self.prefer) && question.rollups(*source).all(is_whole)
+                question.is_answered_by(*source, self.prefer) && question.rollups(*source).all(&is_whole)
             })
         };
         let source = Source::ALL.into_iter().find(answers).ok_or(ReportError::Unanswerable)?;

@@ -101,6 +101,14 @@ impl Reader {
     }
 }
 
+/// The query, of which already some ten thousand rows are shared out to several threads. Of a website's events it takes longer
+/// to read them than to wake a thread.
+pub(crate) fn by_more_threads(query: Query) -> Query {
+    query
+        .with_setting("merge_tree_min_rows_for_concurrent_read", "65536")
+        .with_setting("merge_tree_min_bytes_for_concurrent_read", "1")
+}
+
 /// The rows of a query.
 pub(crate) async fn all<T: RowOwned + RowRead>(query: Query) -> Result<Vec<T>, ReportError> {
     query.fetch_all().await.map_err(classify)

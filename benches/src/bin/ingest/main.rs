@@ -1,5 +1,8 @@
 //! What one event costs the collector, from the socket to its answer 202: against bounds that no collector on this stack can
 //! beat, and against the design that one would write first. All run in turn, in the same rounds. See the README.
+//!
+//! A program apart from `bench`, which has mimalloc: what is compared with runs in this one, with the system's allocator, as one
+//! would write it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -159,13 +162,13 @@ async fn measure(args: Args) -> anyhow::Result<()> {
             command.args(["baseline", what, "--port", &port.to_string(), "--brokers", &brokers])
         })
     };
-    let product = |program: &Path, kafka: Option<&str>| -> anyhow::Result<Server> {
+    let product = |program: &Path, part: &str, kafka: Option<&str>| -> anyhow::Result<Server> {
         let port = free_port()?;
         let data = folder.path().join(if kafka.is_some() { "on-kafka" } else { "on-journal" });
         std::fs::create_dir_all(&data)?;
         Server::start(places, program, port, &data.join("log"), |command| {
             command
-                .arg("collect")
+                .arg(part)
                 .env("FOOTFALL_CLICKHOUSE_URL", format!("{}/bench_ingest", engine.store_url))
                 .env("FOOTFALL_MASTER_KEY", master.to_base64().as_str())
                 .env("FOOTFALL_DATA", &data)
@@ -183,8 +186,8 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let forget = baseline("forget")?;
     let forward = baseline("forward")?;
     let plain = baseline("plain")?;
-    let on_kafka = product(&beside("ingest")?, Some(&brokers))?;
-    let on_journal = product(&beside("collector")?, None)?;
+    let on_kafka = product(&beside("ingest")?, "collect", Some(&brokers))?;
+    let on_journal = product(&beside("bench")?, "collector", None)?;
 
     let contender =
         |name, server, requests, events| Contender { name, server, requests, events, rounds: Vec::new() };

@@ -7,24 +7,25 @@ use schema::Event;
 use schema::event::CUSTOM;
 
 use super::ids::Ids;
+use super::moment::Moment;
 use super::names::{NONE, Names, StampNumber};
 use super::places::Places;
 use super::{Day, SESSION_GAP_MS, Session, Somebody, path_hash};
-use crate::load::row::{Booked, Deltas, Stamp};
+use crate::load::row::{Booked, Deltas, Stamp, stored_day};
 
 /// One session.
 #[derive(Debug, Clone)]
 pub(super) struct Live {
     id: u64,
     owner: u64,
-    start: i64,
-    first: i64,
-    last: i64,
+    start: Moment,
+    first: Moment,
+    last: Moment,
     /// Time of the last page view.
-    viewed_at: i64,
+    viewed_at: Moment,
     /// Hashes of the paths that it has viewed beside the entry and the last one.
     others: Option<Box<Others>>,
-    day: i32,
+    day: u16,
     /// Path of the first page view.
     entry: u32,
     /// Path of the last page view.
@@ -54,12 +55,12 @@ impl Live {
         Self {
             id,
             owner: event.person_key(),
-            start: event.time_ms,
-            first: event.time_ms,
-            last: event.time_ms,
-            viewed_at: 0,
+            start: Moment::of(event.time_ms),
+            first: Moment::of(event.time_ms),
+            last: Moment::of(event.time_ms),
+            viewed_at: Moment::default(),
             others: None,
-            day: event.day,
+            day: stored_day(event.day),
             entry: NONE,
             viewed: NONE,
             stamp: names.stamp(Stamp::of(event)),
@@ -73,8 +74,8 @@ impl Live {
 
     fn of(session: Session, owner: Somebody, names: &mut Names) -> Self {
         let (viewed_at, viewed) = match &session.last_view {
-            Some((time, path)) => (*time, names.path(path)),
-            None => (0, NONE),
+            Some((time, path)) => (Moment::of(*time), names.path(path)),
+            None => (Moment::default(), NONE),
         };
         let known =
             [session.entry_path.as_deref(), session.last_view.as_ref().map(|(_, path)| path.as_str())];
@@ -84,12 +85,12 @@ impl Live {
         Self {
             id: session.id,
             owner: owner.id,
-            start: session.start,
-            first: session.first,
-            last: session.last,
+            start: Moment::of(session.start),
+            first: Moment::of(session.first),
+            last: Moment::of(session.last),
             viewed_at,
             others: (!others.is_empty()).then(|| Box::new(Others(others))),
-            day: session.day,
+            day: stored_day(session.day),
             entry: session.entry_path.as_deref().map_or(NONE, |path| names.path(path)),
             viewed,
             stamp: names.stamp(session.stamp),
@@ -104,6 +105,19 @@ impl Live {
     #[cfg(test)]
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    fn first(&self) -> i64 {
+        self.first.milliseconds()
+    }
+
+    fn last(&self) -> i64 {
+        self.last.milliseconds()
+    }
+
+    /// From its first to its last event.
+    fn lasts(&self) -> i64 {
+        self.last() - self.first()
     }
 
     fn is_of(&self, somebody: Somebody) -> bool {
@@ -136,10 +150,10 @@ impl Live {
         let mut deltas =
             Deltas { visits: i8::from(self.page_views == 0 && self.customs == 0), ..Deltas::default() };
         let bounced = i8::from(self.is_bounce());
-        let lasted = self.last - self.first;
-        self.first = self.first.min(event.time_ms);
-        self.last = self.last.max(event.time_ms);
-        deltas.duration_ms = self.last - self.first - lasted;
+        let lasted = self.lasts();
+        self.first = Moment::of(self.first().min(event.time_ms));
+        self.last = Moment::of(self.last().max(event.time_ms));
+        deltas.duration_ms = self.lasts() - lasted;
         let had_entry = self.entry != NONE;
         if event.is_page_view() {
             self.page_views = few(u64::from(self.page_views) + 1);
@@ -149,7 +163,7 @@ impl Live {
         }
         deltas.entry_duration_ms = match (had_entry, self.entry != NONE) {
             (true, _) => deltas.duration_ms,
-            (false, true) => self.last - self.first,
+            (false, true) => self.lasts(),
             (false, false) => 0,
         };
         deltas.bounces = i8::from(self.is_bounce()) - bounced;
@@ -164,10 +178,10 @@ impl Live {
             self.entry = path;
         }
         if self.viewed == NONE {
-            (self.viewed, self.viewed_at) = (path, event.time_ms);
+            (self.viewed, self.viewed_at) = (path, Moment::of(event.time_ms));
             return String::new();
         }
-        if self.viewed_at > event.time_ms {
+        if self.viewed_at.milliseconds() > event.time_ms {
             // It came late: the exit stays where it is.
             if path != self.entry && path != self.viewed {
                 self.remember(&event.path);
@@ -178,18 +192,21 @@ impl Live {
         if self.viewed != self.entry && self.viewed != path {
             self.remember(&before);
         }
-        (self.viewed, self.viewed_at) = (path, event.time_ms);
+        (self.viewed, self.viewed_at) = (path, Moment::of(event.time_ms));
         before
     }
 
     /// What a row of it says.
-    pub(super) fn booked(&self, names: &Names) -> Booked {
+    pub(super) fn booked<'a>(&self, names: &'a Names) -> Booked<'a> {
+        let (source, device, locale) = names.stamp_of(self.stamp);
         Booked {
             id: self.id,
-            start: self.start,
+            start: self.start.milliseconds(),
             day: self.day,
-            entry_path: names.path_of(self.entry).to_owned(),
-            stamp: names.stamp_of(self.stamp),
+            entry_path: names.path_of(self.entry),
+            source,
+            device,
+            locale,
         }
     }
 }
@@ -280,13 +297,13 @@ impl Held {
         // Told apart by their times, not by their order, which is another one when the day was recalled.
         let near = || {
             self.all_of(somebody).filter(|(_, session)| {
-                time <= session.last + SESSION_GAP_MS && time >= session.first - SESSION_GAP_MS
+                time <= session.last() + SESSION_GAP_MS && time >= session.first() - SESSION_GAP_MS
             })
         };
         near()
-            .filter(|(_, session)| time >= session.first)
-            .max_by_key(|(_, session)| (session.first, session.last, session.id))
-            .or_else(|| near().min_by_key(|(_, session)| (session.first, session.last, session.id)))
+            .filter(|(_, session)| time >= session.first())
+            .max_by_key(|(_, session)| (session.first(), session.last(), session.id))
+            .or_else(|| near().min_by_key(|(_, session)| (session.first(), session.last(), session.id)))
             .map(|(at, _)| at)
     }
 

@@ -6,8 +6,8 @@ use std::hash::{BuildHasher as _, RandomState};
 /// Ids of a bucket, on average, at which buckets are split in two.
 const FULL: usize = 128;
 
-/// A bucket grows by so many at a time.
-const GROW: usize = 8;
+/// A bucket has room for a multiple of so many: 256 bytes, which is how far apart the allocator's sizes are here.
+const ROOM: usize = 16;
 
 /// A set of 128-bit numbers.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Ids {
         let bucket = &mut self.buckets[bucket];
         let Err(at) = bucket.binary_search(&stirred) else { return false };
         if bucket.len() == bucket.capacity() {
-            bucket.reserve_exact(GROW);
+            bucket.reserve_exact(ROOM);
         }
         bucket.insert(at, stirred);
         self.len += 1;
@@ -58,13 +58,18 @@ impl Ids {
     fn split(&mut self) {
         let half = 127 - self.buckets.len().trailing_zeros();
         let mut halves = Vec::with_capacity(self.buckets.len() * 2);
-        for mut low in std::mem::take(&mut self.buckets) {
-            let high = low.split_off(low.partition_point(|stirred| stirred >> half & 1 == 0));
-            low.shrink_to_fit();
-            halves.extend([low, high]);
+        for bucket in std::mem::take(&mut self.buckets) {
+            let (low, high) = bucket.split_at(bucket.partition_point(|stirred| stirred >> half & 1 == 0));
+            halves.extend([with_room(low), with_room(high)]);
         }
         self.buckets = halves;
     }
+}
+
+fn with_room(ids: &[u128]) -> Vec<u128> {
+    let mut bucket = Vec::with_capacity(ids.len().next_multiple_of(ROOM));
+    bucket.extend_from_slice(ids);
+    bucket
 }
 
 #[cfg(test)]

@@ -91,12 +91,11 @@ impl Names {
         }
     }
 
-    pub(super) fn stamp_of(&self, number: StampNumber) -> Stamp {
-        Stamp {
-            source: self.sources.get(number.source).cloned().unwrap_or_default(),
-            device: self.devices.get(number.device).cloned().unwrap_or_default(),
-            locale: self.locales.get(number.locale).cloned().unwrap_or_default(),
-        }
+    pub(super) fn stamp_of(
+        &self,
+        number: StampNumber,
+    ) -> (Option<&Source>, Option<&Device>, Option<&Locale>) {
+        (self.sources.get(number.source), self.devices.get(number.device), self.locales.get(number.locale))
     }
 
     fn len(&self) -> usize {

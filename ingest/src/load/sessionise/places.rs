@@ -6,6 +6,9 @@ use super::held::Live;
 /// Sessions of a piece: some kilobytes, so that a website with a few sessions a day has no room for thousands.
 const PIECE: usize = 256;
 
+// A piece is 20 KB, one of the allocator's sizes: of a larger one a part would be of use to nobody.
+const _: () = assert!(PIECE * size_of::<Live>() == 20 * 1024);
+
 /// Sessions by their places, which count from 0.
 #[derive(Debug, Default)]
 pub(super) struct Places {

@@ -15,7 +15,6 @@ use benches::query::{Asked, DAY_MS, FIRST_DAY, SITES, State, Way};
 use benches::traffic::Shape;
 use benches::world;
 use chrono::{DateTime, TimeDelta};
-use clap::Parser;
 use clickhouse::Client;
 use query_api::report::Prefer;
 use sandbox::{Engine, EngineOptions};
@@ -26,8 +25,8 @@ use service::Stop;
 const ESTIMATE: f64 = 0.05;
 
 /// Measures how fast reports are answered, on an embedded ClickHouse of its own.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// How many events, about; several amounts are measured in one run, and their growth is shown.
     #[arg(long, default_value = "1M,10M", value_delimiter = ',', value_parser = amount)]
     events: Vec<u64>,
@@ -56,12 +55,10 @@ struct Args {
     output: Output,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match &args.data {
-        None => run(&args, &sandbox::testing::engine().await.store_url).await,
+        None => run_on(&args, &sandbox::testing::engine().await.store_url).await,
         Some(folder) => {
             let child = sandbox::testing::child_command().await.map_err(anyhow::Error::msg)?;
             let folder = std::path::absolute(folder)?;
@@ -73,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
             let options =
                 EngineOptions { query_log: true, fsync: false, ..EngineOptions::new(folder, child) };
             let engine = Engine::start(options).await?;
-            let done = run(&args, &engine.http_url()).await;
+            let done = run_on(&args, &engine.http_url()).await;
             engine.stop().await?;
             done
         }
@@ -88,7 +85,7 @@ struct Bench<'a> {
     scopes: Vec<Scope>,
 }
 
-async fn run(args: &Args, url: &str) -> anyhow::Result<()> {
+async fn run_on(args: &Args, url: &str) -> anyhow::Result<()> {
     let store = StoreUrl::parse(url)?;
     let mut stores = Vec::new();
     for &events in &args.events {
@@ -263,7 +260,7 @@ impl Bench<'_> {
         }
         if *state == State::Merged {
             let reply =
-                ask::ask(&place.reader, include_str!("../query/decompress.sql"), &self.scopes[0]).await?;
+                ask::ask(&place.reader, include_str!("../../query/decompress.sql"), &self.scopes[0]).await?;
             if !warm {
                 let asked =
                     Asked { events: *events, state: *state, report: 0, site: 0, way: Way::Decompress };

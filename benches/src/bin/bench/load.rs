@@ -11,7 +11,6 @@ use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::store::{Form, Store};
 use benches::traffic::{Shape, Traffic};
 use bytes::Bytes;
-use clap::Parser;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
 use ingest::load::{self, LoadConfig};
 use ingest::stream::journal::{Journal, JournalOptions};
@@ -21,16 +20,12 @@ use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use service::{Clock, Stop};
 
-/// As the product's programs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
 
 /// Measures the loader, on an embedded ClickHouse of its own.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// Rows of a block; several sizes are measured.
     #[arg(long, value_delimiter = ',', default_value = "10k,100k,500k", value_parser = amount)]
     blocks: Vec<u64>,
@@ -78,9 +73,7 @@ struct Bench {
     whole: StoreUrl,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let store = Store::start().await?;
     let whole = store.database("bench_load", Form::Whole).await?;
     store.database("bench_bare", Form::Bare).await?;

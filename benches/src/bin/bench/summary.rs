@@ -4,17 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use benches::figures::Figures;
-use clap::Parser;
 
 /// Prints one table of the ratios and targets in a folder of benches' files.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// The folder.
     folder: PathBuf,
 }
 
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let folder = std::fs::read_dir(&args.folder)
         .with_context(|| format!("{} cannot be read", args.folder.display()))?;
     let mut paths: Vec<_> = folder

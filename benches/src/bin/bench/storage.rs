@@ -5,7 +5,6 @@ use anyhow::Context as _;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::rows::{blocks, days_until_today, insert};
 use benches::traffic::{PARTITIONS, Shape};
-use clap::Parser;
 use clickhouse::{Client, Row};
 use schema::migrate::{self, LockTimes, MIGRATIONS};
 use schema::rows::EventRow;
@@ -16,8 +15,8 @@ use serde::Deserialize;
 const BLOCK: usize = 100_000;
 
 /// Measures what events cost in the store, on an embedded ClickHouse of its own.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// How many events, about; `10M` and `500k` are read too.
     #[arg(long, default_value = "1M", value_parser = amount)]
     events: u64,
@@ -34,9 +33,7 @@ struct Args {
     output: Output,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let engine = sandbox::testing::engine().await;
     let store = StoreUrl::parse(&engine.store_url)?.with_database("bench_storage");

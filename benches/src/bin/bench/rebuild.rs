@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::rows::{blocks, insert};
 use benches::traffic::Shape;
-use clap::Parser;
 use clickhouse::{Client, Row};
 use schema::maintain::{Maintainer, Range};
 use schema::migrate::{self, LockTimes, MIGRATIONS};
@@ -24,8 +23,8 @@ const BLOCK: usize = 100_000;
 const FIRST_DAY: u16 = 20_513;
 
 /// Measures how fast rollups are made again from the events, on an embedded ClickHouse of its own.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// How many events, about; `10M` and `500k` are read too.
     #[arg(long, default_value = "2M", value_parser = amount)]
     events: u64,
@@ -45,9 +44,7 @@ struct Cost {
     cpu_seconds: f64,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let engine = sandbox::testing::engine().await;
     let store = StoreUrl::parse(&engine.store_url)?.with_database("bench_rebuild");

@@ -9,21 +9,17 @@ use anyhow::Context as _;
 use benches::clock;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
 use benches::traffic::{Shape, Traffic};
-use clap::{Parser, Subcommand};
+use clap::Subcommand;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
 use schema::event::Event;
 use serde::{Deserialize, Serialize};
-
-/// As the product's programs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// 2026-01-05, a Monday.
 const FIRST_DAY: u16 = 20_458;
 
 /// Measures the memory of live sessions.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     #[command(subcommand)]
     part: Option<Part>,
     /// How many events of one day; several numbers are measured, and how the figure grows between them.
@@ -50,14 +46,13 @@ struct Held {
     bytes: u64,
 }
 
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.part {
         Some(Part::Hold { records }) => {
             println!("{}", serde_json::to_string(&hold(records)?)?);
             Ok(())
         }
-        None => measure(&args),
+        None => measure(args),
     }
 }
 
@@ -74,7 +69,7 @@ fn measure(args: &Args) -> anyhow::Result<()> {
         write_records(&path, *events)?;
         let (mut per_session, mut last) = (Vec::new(), None);
         for _ in 0..args.rounds {
-            let held = Command::new(std::env::current_exe()?).arg("hold").arg(&path).output()?;
+            let held = Command::new(std::env::current_exe()?).args(["memory", "hold"]).arg(&path).output()?;
             anyhow::ensure!(held.status.success(), "{}", String::from_utf8_lossy(&held.stderr));
             let held: Held = serde_json::from_slice(&held.stdout)?;
             per_session.push(held.bytes as f64 / held.sessions as f64);

@@ -10,12 +10,7 @@ use schema::store::StoreUrl;
 use service::{Clock, MasterKey};
 use tokio::net::TcpListener;
 
-/// As the product's programs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+pub(crate) async fn run() -> anyhow::Result<()> {
     service::telemetry::init()?;
     let data = service::config::require::<PathBuf>("FOOTFALL_DATA")?;
     let store = service::config::require::<StoreUrl>("FOOTFALL_CLICKHOUSE_URL")?;
