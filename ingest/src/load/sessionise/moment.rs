@@ -9,14 +9,16 @@ pub(super) struct Moment([u8; 6]);
 
 impl Moment {
     pub(super) fn of(milliseconds: i64) -> Self {
-        let [a, b, c, d, e, f, ..] = milliseconds.clamp(-LATEST, LATEST).to_le_bytes();
-        Self([a, b, c, d, e, f])
+        let mut bytes = [0; 6];
+        bytes.copy_from_slice(&milliseconds.clamp(-LATEST, LATEST).to_le_bytes()[..6]);
+        Self(bytes)
     }
 
     pub(super) fn milliseconds(self) -> i64 {
-        let Self([a, b, c, d, e, f]) = self;
+        let mut bytes = [0; 8];
+        bytes[2..].copy_from_slice(&self.0);
         // Shifted up and down again, its highest bit is the sign.
-        i64::from_le_bytes([0, 0, a, b, c, d, e, f]) >> 16
+        i64::from_le_bytes(bytes) >> 16
     }
 }
 
