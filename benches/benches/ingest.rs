@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use benches::block::Encoder;
+use benches::rows;
 use benches::traffic::{Sent, Shape, Traffic};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use directory::{ContentGroups, ExcludedIps, Website};
@@ -15,7 +16,6 @@ use ingest::enrich::redact::Addresses;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
 use ingest::surfaces::ImportLine;
 use schema::event::{Event, PAGE_VIEW, VERSION};
-use schema::rows::EventRow;
 use service::secrets::keyed_hash;
 use uuid::Uuid;
 
@@ -125,7 +125,7 @@ fn steps(criterion: &mut Criterion) {
             criterion::BatchSize::LargeInput,
         );
     });
-    let rows = rows(&events);
+    let rows = rows::of_events(&events);
     let encoding = tokio::runtime::Runtime::new().and_then(|runtime| {
         let encoder = runtime.block_on(Encoder::start()).map_err(std::io::Error::other)?;
         Ok((runtime, encoder))
@@ -136,19 +136,6 @@ fn steps(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn rows(events: &[Event]) -> Vec<EventRow> {
-    let mut sessions = Sessioniser::default();
-    (0..)
-        .zip(events)
-        .filter_map(|(offset, event)| {
-            while let Some(day) = sessions.missing(event) {
-                sessions.put(day, Day::default());
-            }
-            sessions.apply(event.clone(), Place { stream: "bench", partition: 0, offset })
-        })
-        .collect()
 }
 
 criterion_group!(benches, steps);

@@ -6,6 +6,7 @@ use chrono::{Days, NaiveDate, Utc};
 use clickhouse::Client;
 use ingest::load::insert::insert_events;
 use ingest::load::sessionise::{Day, Place, Sessioniser};
+use schema::event::Event;
 use schema::rows::EventRow;
 use service::Stop;
 
@@ -50,6 +51,20 @@ pub async fn blocks<E>(
         }
     }
     Ok(())
+}
+
+/// The rows of some events, in their order, of one partition.
+pub fn of_events(events: &[Event]) -> Vec<EventRow> {
+    let mut sessions = Sessioniser::default();
+    (0..)
+        .zip(events)
+        .filter_map(|(offset, event)| {
+            while let Some(missing) = sessions.missing(event) {
+                sessions.put(missing, Day::default());
+            }
+            sessions.apply(event.clone(), Place { stream: STREAM, partition: 0, offset })
+        })
+        .collect()
 }
 
 /// Inserts a block as the loader does, under a token. A row that the store refuses is an error: then the bench is wrong.

@@ -8,15 +8,14 @@ use anyhow::Context as _;
 use benches::block::{Block, Encoder};
 use benches::clock;
 use benches::figures::{Figure, Figures, Output, Spread, Target, amount};
+use benches::rows;
 use benches::store::{Form, Store};
 use benches::traffic::{Shape, Traffic};
 use bytes::Bytes;
-use ingest::load::sessionise::{Day, Place, Sessioniser};
 use ingest::load::{self, LoadConfig};
 use ingest::stream::journal::{Journal, JournalOptions};
 use ingest::stream::{Record, Stream};
 use schema::event::Event;
-use schema::rows::EventRow;
 use schema::store::StoreUrl;
 use service::{Clock, Stop};
 
@@ -177,7 +176,7 @@ impl Bench {
         // Websites, people and ids are new in each round and for each size.
         let seed = 1000 * size.block_rows + round;
         let events = live_events(seed, size.block_rows * size.blocks);
-        let rows = rows_of(&events[..(size.block_rows as usize).min(events.len())]);
+        let rows = rows::of_events(&events[..(size.block_rows as usize).min(events.len())]);
         let finished = self.encoder.encode(&rows).await?;
         size.bytes = finished.bytes() as f64 / finished.rows as f64;
         drop(rows);
@@ -269,17 +268,4 @@ fn live_events(seed: u64, count: u64) -> Vec<Event> {
     let mut events = Traffic::new(shape).next_day().unwrap_or_default();
     events.truncate(count as usize);
     events.into_iter().map(|sent| sent.event).collect()
-}
-
-fn rows_of(events: &[Event]) -> Vec<EventRow> {
-    let mut sessions = Sessioniser::default();
-    (0..)
-        .zip(events)
-        .filter_map(|(offset, event)| {
-            while let Some(missing) = sessions.missing(event) {
-                sessions.put(missing, Day::default());
-            }
-            sessions.apply(event.clone(), Place { stream: "bench", partition: 0, offset })
-        })
-        .collect()
 }
